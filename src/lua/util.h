@@ -1,0 +1,37 @@
+/* util.h - helpers of the Lua border: classes, codes, error values.  It hides
+ * what differs between Luas and holds no rule of HTTP. */
+#ifndef MW_LUA_UTIL_H
+#define MW_LUA_UTIL_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+/* Makes the metatable of a class and leaves nothing on the stack.  `name` is
+ * its key in the registry and its __name; `methods` becomes __index unless
+ * `meta` has an __index of its own.  Calling it again changes nothing, so the
+ * module may be opened twice. */
+void mwL_class(lua_State *L, const char *name, const luaL_Reg *methods,
+    const luaL_Reg *meta);
+
+/* Pushes nil and the code, for `return mwL_fail(L, code)`. */
+int mwL_fail(lua_State *L, int code);
+
+/* Pushes true on success (code >= 0), else nil and the code. */
+int mwL_result(lua_State *L, int code);
+
+/* Keeps the value at `value` alive as long as the userdata at `owner` lives.
+ * `slot` says which of its anchors is replaced; nil drops it. */
+void mwL_anchor(lua_State *L, int owner, int value, int slot);
+
+/* Each file of the border adds its part to the module table on the stack's
+ * top. */
+void mwL_open_h1(lua_State *L);
+void mwL_open_headers(lua_State *L);
+void mwL_open_request(lua_State *L);
+void mwL_open_url(lua_State *L);
+void mwL_open_coding(lua_State *L);
+void mwL_open_loop(lua_State *L);
+void mwL_open_tcp(lua_State *L);
+void mwL_open_dns(lua_State *L);
+
+#endif
