@@ -15,6 +15,7 @@
     X(EINVAL, "system", "invalid argument")                                    \
     X(EBUSY, "system", "another task already waits here")                      \
     X(ESTATE, "system", "not allowed in this state")                           \
+    X(EDEADLOCK, "system", "nothing is left that could end this wait")         \
     /* names */                                                                \
     X(ENOTFOUND, "resolve", "no such host name")                               \
     X(ENODATA, "resolve", "the host name has no address")                      \
