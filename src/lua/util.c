@@ -1,7 +1,8 @@
 /* util.c - helpers of the Lua border. */
 #include "lua/util.h"
 
-#include "core/err.h"
+#include <math.h>
+#include <string.h>
 
 void
 mwL_class(lua_State *L, const char *name, const luaL_Reg *methods,
@@ -21,6 +22,52 @@ mwL_class(lua_State *L, const char *name, const luaL_Reg *methods,
     if (meta != NULL)
         luaL_setfuncs(L, meta, 0);
     lua_pop(L, 1);
+}
+
+void *
+mwL_new(lua_State *L, const struct mwL_type *type)
+{
+    void *object = lua_newuserdata(L, type->size);
+
+    memset(object, 0, type->size);
+    *(const struct mwL_type **)object = type;
+    luaL_setmetatable(L, type->name);
+    return object;
+}
+
+void *
+mwL_test(lua_State *L, int idx, const struct mwL_type *type)
+{
+    void *object;
+
+    if (lua_type(L, idx) != LUA_TUSERDATA || lua_objlen(L, idx) != type->size)
+        return NULL;
+    object = lua_touserdata(L, idx);
+    return *(const struct mwL_type **)object == type ? object : NULL;
+}
+
+void *
+mwL_check(lua_State *L, int idx, const struct mwL_type *type)
+{
+    void *object = mwL_test(L, idx, type);
+
+    if (object == NULL)
+        luaL_argerror(L, idx,
+            lua_pushfstring(L, "%s expected, got %s", type->name,
+                luaL_typename(L, idx)));
+    return object;
+}
+
+double
+mwL_check_seconds(lua_State *L, int idx)
+{
+    double seconds;
+
+    if (lua_isnoneornil(L, idx))
+        return HUGE_VAL;
+    seconds = luaL_checknumber(L, idx);
+    luaL_argcheck(L, !isnan(seconds), idx, "not a number of seconds");
+    return seconds;
 }
 
 int

@@ -13,6 +13,25 @@
 void mwL_class(lua_State *L, const char *name, const luaL_Reg *methods,
     const luaL_Reg *meta);
 
+/* What a userdata begins with: the address of its type, which no other module
+ * can have there.  That makes a check as cheap as one comparison. */
+struct mwL_type {
+    const char *name; /* key of the metatable, and the word in messages */
+    size_t size;      /* of the whole struct */
+};
+
+/* Pushes a new userdata: all zero but for the type, with the metatable set
+ * already, so that __gc must accept it as it is. */
+void *mwL_new(lua_State *L, const struct mwL_type *type);
+
+/* The userdata at `idx`, or NULL when it is something else; the second raises
+ * instead. */
+void *mwL_test(lua_State *L, int idx, const struct mwL_type *type);
+void *mwL_check(lua_State *L, int idx, const struct mwL_type *type);
+
+/* The seconds at `idx`: HUGE_VAL for none or nil; raises on NaN. */
+double mwL_check_seconds(lua_State *L, int idx);
+
 /* Pushes nil and the code, for `return mwL_fail(L, code)`. */
 int mwL_fail(lua_State *L, int code);
 
@@ -31,6 +50,7 @@ void mwL_open_request(lua_State *L);
 void mwL_open_url(lua_State *L);
 void mwL_open_coding(lua_State *L);
 void mwL_open_loop(lua_State *L);
+void mwL_open_signal(lua_State *L);
 void mwL_open_tcp(lua_State *L);
 void mwL_open_dns(lua_State *L);
 
