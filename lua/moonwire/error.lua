@@ -92,8 +92,11 @@ function errors.from_code(code, phase, prefix, extra)
     return setmetatable(err, Error)
 end
 
-local function describe(value)
-    if type(value) == "number" or type(value) == "boolean" then
+-- Where a type was expected its type says enough, where a range was the value does.
+local TYPES = { string = true, number = true, boolean = true, table = true, ["function"] = true }
+
+local function describe(value, expected)
+    if not TYPES[expected] and (type(value) == "number" or type(value) == "boolean") then
         return tostring(value)
     elseif type(value) == "table" and getmetatable(value) and getmetatable(value).__name then
         return tostring(getmetatable(value).__name)
@@ -107,8 +110,8 @@ end
 ---@param expected string what it should have been
 ---@param value any what it was
 function errors.argument(level, name, expected, value)
-    error(("bad argument '%s' (%s expected, got %s)"):format(name, expected, describe(value)),
-        level + 1)
+    local got = describe(value, expected)
+    error(("bad argument '%s' (%s expected, got %s)"):format(name, expected, got), level + 1)
 end
 
 --- Raises unless the value has the type.

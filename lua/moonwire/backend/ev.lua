@@ -1,0 +1,111 @@
+-- The backend over libev: real sockets, real time. It only starts steps of the C core and parks
+-- threads in its loop.
+local core = require "moonwire.core"
+local errors = require "moonwire.error"
+local forward = require "moonwire.backend.forward"
+local listener = require "moonwire.backend.listener"
+local stream = require "moonwire.backend.stream"
+local thread = require "moonwire.backend.thread"
+
+---@class moonwire.EvBackend: moonwire.Backend
+---@field loop moonwire.core.Loop
+---@field private dns moonwire.core.Dns?
+local methods = {}
+local Ev = { __index = methods, __name = "moonwire.EvBackend" }
+
+local function new_handle(self, co)
+    return self.loop:thread(co)
+end
+
+function methods:now()
+    return self.loop:now()
+end
+
+function methods:start(fn, ...)
+    return thread.start(self, new_handle, fn, ...)
+end
+
+function methods:wait(deadline)
+    return thread.park(self, deadline)
+end
+
+function methods:wake(target, code)
+    return target.handle:wake(code)
+end
+
+function methods:run(fn, ...)
+    return thread.run(self, fn, ...)
+end
+
+function methods:resolve(host, deadline)
+    errors.check(2, "host", "string", host)
+    local dns = self.dns
+    if not dns then
+        dns = self.loop:dns()
+        self.dns = dns
+    end
+    local code = thread.park(self, deadline or math.huge, dns, dns.lookup, host)
+    if code < 0 then
+        return nil, errors.from_code(code, "resolve", "looking up " .. host)
+    end
+    return dns:take(thread.of(self).handle)
+end
+
+function methods:connect(address, deadline)
+    errors.check(2, "address", "table", address)
+    local label = stream.label(address)
+    local tcp = self.loop:tcp()
+    local ok, code = tcp:connect(address.family, address.address, address.port)
+    if not ok and code == core.EAGAIN then
+        code = thread.park(self, deadline or math.huge, tcp, tcp.wait, "write")
+        if code >= 0 then
+            ok, code = tcp:connect_result()
+        end
+    end
+    if ok then
+        return stream.new(self, tcp, label)
+    end
+    tcp:close()
+    return nil, errors.from_code(code, "connect", "connecting to " .. label)
+end
+
+function methods:listen(address, backlog)
+    errors.check(2, "address", "table", address)
+    local tcp = self.loop:tcp()
+    local ok, code = tcp:listen(address.family, address.address, address.port, backlog or 128)
+    if ok then
+        return listener.new(self, tcp, function()
+            return self.loop:tcp()
+        end)
+    end
+    tcp:close()
+    return nil, errors.from_code(code, nil, "listening on " .. stream.label(address))
+end
+
+function methods:signal(number, target)
+    return self.loop:signal(number, target.handle)
+end
+
+function methods:stats()
+    return self.loop:stats()
+end
+
+local ev = {}
+
+--- Makes a backend with a loop of its own, or on a host's loop.
+---@param host lightuserdata? the host's `struct ev_loop *`
+---@return moonwire.EvBackend
+function ev.new(host)
+    forward.install()
+    local loop = core.loop(host)
+    local self = setmetatable({
+        name = "ev",
+        capabilities = { unix = true, half_close = true, signals = true },
+        loop = loop,
+        on_error = thread.report,
+    }, Ev)
+    self.main = thread.main(self, loop:thread())
+    return self
+end
+
+return ev

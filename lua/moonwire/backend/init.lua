@@ -1,0 +1,100 @@
+-- The contract of a backend, and which one is used. A backend alone knows where bytes and time come
+-- from; above it nobody asks which one it is, but only what it can do.
+local core = require "moonwire.core"
+local ev = require "moonwire.backend.ev"
+local thread = require "moonwire.backend.thread"
+
+local state = core.state
+
+--- What every backend offers. Deadlines are absolute times of `now`, math.huge for none. Codes are
+--- those of moonwire.core: 0 and more is success.
+---
+--- All waits go through one function (backend/thread.lua). It refuses at once with ECANCELLED when
+--- the thread is cancelled or its own deadline has passed, so cancellation can't be missed, and it
+--- passes through generators (backend/forward.lua). Outside any task a wait runs the loop in place.
+---
+--- A socket object that says EAGAIN too often in a row is right: after a slice of successful steps
+--- it does so, for the other threads' sake.
+---@class moonwire.Backend
+---@field name string "ev", "mock"
+---@field capabilities table<string, boolean> unix, half_close, signals
+---@field main moonwire.Thread what waits when the code outside any task does
+---@field on_error fun(value: any) is given what a thread raised that nobody joins
+local methods = {} -- luacheck: ignore 241 (methods of the contract, for editors)
+
+--- Monotonic seconds.
+---@return number
+function methods:now() end -- luacheck: ignore
+
+--- Makes a thread; `fn(...)` runs at the next turn of the loop. It belongs to nobody and is in no
+--- scope: tasks are made of threads.
+---@return moonwire.Thread
+function methods:start(fn, ...) end -- luacheck: ignore
+
+--- Parks the calling thread.
+---@param deadline number
+---@return integer code what the wake gave; ETIMEOUT at the deadline; ECANCELLED
+function methods:wait(deadline) end -- luacheck: ignore
+
+--- Ends the wait a thread is in, whatever it waits for.
+---@return boolean woken false: it waits for nothing, or was woken already
+function methods:wake(target, code) end -- luacheck: ignore
+
+--- From outside any task: runs fn as a thread, with the loop, until it has ended. In a thread of
+--- this backend fn is just called.
+---@return any ... what fn returns; what it raises is raised
+function methods:run(fn, ...) end -- luacheck: ignore
+
+--- Looks a host name up; numeric addresses are taken as they are.
+---@return {family: string, address: string}[]? addresses in the order to try them
+---@return moonwire.Error? err
+function methods:resolve(host, deadline) end -- luacheck: ignore
+
+--- Connects to one address: {family = "ipv4" | "ipv6" | "unix", address =, port =}.
+---@return moonwire.Stream? stream
+---@return moonwire.Error? err kind "connect", "timeout", "cancelled"
+function methods:connect(address, deadline) end -- luacheck: ignore
+
+--- Listens on an address; port 0 picks a free one.
+---@return moonwire.Listener? listener
+---@return moonwire.Error? err
+function methods:listen(address, backlog) end -- luacheck: ignore
+
+--- Wakes a thread with the signal's number whenever it arrives, until `close()` of what it returns.
+---@return {close: fun(self)} handle
+function methods:signal(number, target) end -- luacheck: ignore
+
+--- What is open: {threads = those that wait, watchers =, tcp = open sockets, lookups =}.
+---@return table<string, integer>
+function methods:stats() end -- luacheck: ignore
+
+local backend = {}
+
+--- The backend of code outside any task. Made at the first call, one per Lua state.
+---@return moonwire.Backend
+function backend.default()
+    local default = state.backend
+    if not default then
+        default = ev.new()
+        state.backend = default
+    end
+    return default
+end
+
+--- The backend of the running thread, or the default one.
+---@return moonwire.Backend
+function backend.current()
+    local current = state.current
+    return current and current.backend or backend.default()
+end
+
+--- The running thread; outside any task the default backend's main thread.
+---@return moonwire.Thread
+function backend.thread()
+    return state.current or backend.default().main
+end
+
+--- Cancels a thread as a whole: the wait it is in and all later ones give ECANCELLED.
+backend.cancel = thread.cancel
+
+return backend

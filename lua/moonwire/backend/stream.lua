@@ -1,0 +1,343 @@
+-- Streams: bytes in order over a socket object of a backend (moonwire.core.Tcp or the mock's). It
+-- tries a step and, when that would block, waits once through the backend; it knows no HTTP.
+local core = require "moonwire.core"
+local errors = require "moonwire.error"
+local thread = require "moonwire.backend.thread"
+
+local EAGAIN, EOF, ECLOSED = core.EAGAIN, core.EOF, core.ECLOSED
+local huge = math.huge
+local CHUNK = 65536
+
+--- Deadlines are absolute times of backend:now(), math.huge when not given. A second waiter in the
+--- same direction raises. On a closed stream every method gives nil and an error (kind "closed").
+---@class moonwire.Stream
+---@field backend moonwire.Backend
+---@field label string who is on the other side, for messages: "127.0.0.1:80"
+---@field private core moonwire.core.Tcp
+---@field private step function the core's wait
+---@field private buffer string bytes read but not taken yet
+---@field private reading boolean a thread waits to read
+---@field private writing boolean a thread waits in the middle of a write
+local methods = {}
+local Stream = { __index = methods, __name = "moonwire.Stream" }
+
+local function check_reader(self)
+    if self.reading then
+        error("another task already reads from this stream", 3)
+    end
+end
+
+local function check_writer(self)
+    if self.writing then
+        error("another task already writes to this stream", 3)
+    end
+end
+
+local function wait_to_read(self, deadline)
+    thread.check(self.backend)
+    self.reading = true
+    local code = thread.park(self.backend, deadline or huge, self.core, self.step, "read")
+    self.reading = false
+    return code
+end
+
+local function wait_to_write(self, deadline)
+    thread.check(self.backend)
+    self.writing = true
+    local code = thread.park(self.backend, deadline or huge, self.core, self.step, "write")
+    self.writing = false
+    return code
+end
+
+local function read_error(self, code, extra)
+    return nil, errors.from_code(code, "body", "reading from " .. self.label, extra)
+end
+
+local function write_error(self, code)
+    return nil, errors.from_code(code, "write", "writing to " .. self.label)
+end
+
+-- The next bytes from the socket: data, or nil and a code (EOF among them).
+local function receive(self, max, deadline)
+    while true do
+        local data, code = self.core:recv(max)
+        if data then
+            return data
+        elseif code ~= EAGAIN then
+            return nil, code
+        end
+        code = wait_to_read(self, deadline)
+        if code < 0 then
+            return nil, code
+        end
+    end
+end
+
+--- Reads the next bytes, as soon as there are any.
+---@param max integer? at most so many bytes; 65536 when not given
+---@param deadline number?
+---@return string? bytes nil at the end of the stream
+---@return moonwire.Error? err
+function methods:read(max, deadline)
+    max = max or CHUNK
+    if type(max) ~= "number" or max < 1 then
+        errors.argument(2, "max", "a number of bytes above 0", max)
+    end
+    check_reader(self)
+    local buffer = self.buffer
+    if buffer ~= "" then
+        self.buffer = buffer:sub(max + 1)
+        return buffer:sub(1, max)
+    end
+    local data, code = receive(self, max, deadline)
+    if data then
+        return data
+    elseif code == EOF then
+        return nil
+    end
+    return read_error(self, code)
+end
+
+--- Reads exactly n bytes.
+---@param n integer
+---@param deadline number?
+---@return string? bytes
+---@return moonwire.Error? err kind "closed" when the stream ends before; err.partial has what came
+function methods:read_exactly(n, deadline)
+    if type(n) ~= "number" or n < 0 or n % 1 ~= 0 then
+        errors.argument(2, "n", "a number of bytes", n)
+    end
+    check_reader(self)
+    local pieces, count, have = { self.buffer }, 1, #self.buffer
+    while have < n do
+        local data, code = receive(self, math.min(n - have, CHUNK), deadline)
+        if not data then
+            local all = table.concat(pieces)
+            if code == EOF or code == ECLOSED then
+                self.buffer = ""
+                return read_error(self, code, { partial = all })
+            end
+            self.buffer = all -- a later read may go on
+            return read_error(self, code, { partial = all })
+        end
+        count, have = count + 1, have + #data
+        pieces[count] = data
+    end
+    local all = table.concat(pieces)
+    self.buffer = all:sub(n + 1)
+    return all:sub(1, n)
+end
+
+--- Reads up to and with a delimiter.
+---@param delimiter string
+---@param max integer? most bytes to look through, 65536 when not given
+---@param deadline number?
+---@return string? bytes with the delimiter; nil when the stream ended before the first byte
+---@return moonwire.Error? err kind "limit" when max bytes hold no delimiter, "closed" (with
+---  err.partial) when the stream ended without one
+function methods:read_until(delimiter, max, deadline)
+    errors.check(2, "delimiter", "string", delimiter)
+    if delimiter == "" then
+        errors.argument(2, "delimiter", "a string that is not empty", delimiter)
+    end
+    check_reader(self)
+    max = max or CHUNK
+    local from = 1
+    while true do
+        local buffer = self.buffer
+        local _, last = buffer:find(delimiter, from, true)
+        if last and last <= max then
+            self.buffer = buffer:sub(last + 1)
+            return buffer:sub(1, last)
+        elseif #buffer >= max then
+            return nil, errors.new {
+                kind = "limit", phase = "body",
+                message = ("reading from %s: no delimiter within %d bytes"):format(self.label, max),
+            }
+        end
+        from = math.max(1, #buffer - #delimiter + 2)
+        local data, code = receive(self, CHUNK, deadline)
+        if data then
+            self.buffer = self.buffer .. data
+        elseif code == EOF and self.buffer == "" then
+            return nil
+        else
+            local partial = self.buffer
+            if code == EOF then
+                self.buffer = ""
+            end
+            return read_error(self, code, { partial = partial })
+        end
+    end
+end
+
+--- Writes all of it, waiting as needed.
+---@param data string|string[]
+---@param deadline number?
+---@return true? ok
+---@return moonwire.Error? err
+function methods:write(data, deadline)
+    if type(data) == "table" then
+        data = table.concat(data)
+    end
+    errors.check(2, "data", "string", data)
+    check_writer(self)
+    local from, length = 1, #data
+    while from <= length do
+        local n, code = self.core:send(data, from)
+        if n then
+            from = from + n
+        elseif code ~= EAGAIN then
+            return write_error(self, code)
+        else
+            code = wait_to_write(self, deadline)
+            if code < 0 then
+                return write_error(self, code)
+            end
+        end
+    end
+    if length == 0 and self.core:is_closed() then
+        return write_error(self, ECLOSED)
+    end
+    return true
+end
+
+--- Reads once, straight into a codec.
+---@param h1 moonwire.core.H1 it must have said "need_data"
+---@param deadline number?
+---@return integer? n bytes; nil without an error: the stream ended, and h1:feed_eof() was called
+---@return moonwire.Error? err
+function methods:fill(h1, deadline)
+    check_reader(self)
+    local buffer = self.buffer
+    if buffer ~= "" then
+        self.buffer = ""
+        h1:feed(buffer)
+        return #buffer
+    end
+    while true do
+        local n, code = self.core:recv_into(h1)
+        if n then
+            return n
+        elseif code == EOF then
+            h1:feed_eof()
+            return nil
+        elseif code ~= EAGAIN then
+            return read_error(self, code)
+        end
+        code = wait_to_read(self, deadline)
+        if code < 0 then
+            return read_error(self, code)
+        end
+    end
+end
+
+--- Sends all that a codec has to say, waiting as needed.
+---@param h1 moonwire.core.H1
+---@param deadline number?
+---@return true? ok
+---@return moonwire.Error? err
+function methods:flush(h1, deadline)
+    check_writer(self)
+    while true do
+        local ok, code = self.core:send_from(h1)
+        if ok then
+            return true
+        elseif code ~= EAGAIN then
+            return write_error(self, code)
+        end
+        code = wait_to_write(self, deadline)
+        if code < 0 then
+            return write_error(self, code)
+        end
+    end
+end
+
+--- Sends what a codec has to say as far as that is possible at once.
+---@param h1 moonwire.core.H1
+---@return boolean? done false: some of it is still to be sent (flush does that)
+---@return moonwire.Error? err
+function methods:try_flush(h1)
+    check_writer(self)
+    local ok, code = self.core:send_from(h1)
+    if ok then
+        return true
+    elseif code == EAGAIN then
+        return false
+    end
+    return write_error(self, code)
+end
+
+--- Ends our direction; reading goes on.
+---@return true? ok
+---@return moonwire.Error? err
+function methods:shutdown()
+    local ok, code = self.core:shutdown()
+    if ok then
+        return true
+    end
+    return write_error(self, code)
+end
+
+--- Closes at once; whoever waits on the stream is given an error of kind "closed". Twice is
+--- harmless.
+function methods:close()
+    self.buffer = ""
+    self.core:close()
+end
+
+---@return boolean
+function methods:is_closed()
+    return self.core:is_closed()
+end
+
+--- Whether there is nothing to read and no end: fit for another request.
+---@return boolean
+function methods:is_quiet()
+    return self.buffer == "" and self.core:is_quiet()
+end
+
+--- The other side's address.
+---@return string? address, integer? port, string? family "ipv4" "ipv6" "unix"
+function methods:peer()
+    return self.core:peer()
+end
+
+--- Our side's address.
+---@return string? address, integer? port, string? family
+function methods:name()
+    return self.core:name()
+end
+
+local stream = {}
+
+--- Makes a stream of an open socket object. It owns the socket from here on.
+---@param backend moonwire.Backend
+---@param socket moonwire.core.Tcp
+---@param label string? who is on the other side, for messages
+---@return moonwire.Stream
+function stream.new(backend, socket, label)
+    return setmetatable({
+        backend = backend,
+        core = socket,
+        step = socket.wait,
+        label = label or "the peer",
+        buffer = "",
+        reading = false,
+        writing = false,
+    }, Stream)
+end
+
+--- Writes an address as a person does: "127.0.0.1:80", "[::1]:80", or a unix socket's path.
+---@param address {family: string, address: string, port: integer?}
+---@return string
+function stream.label(address)
+    if address.family == "unix" then
+        return address.address
+    elseif address.family == "ipv6" then
+        return ("[%s]:%d"):format(address.address, address.port)
+    end
+    return ("%s:%d"):format(address.address, address.port)
+end
+
+return stream
