@@ -1,0 +1,67 @@
+-- Signals: each one that arrives starts a task. Only signals that are asked for are touched.
+local backend = require "moonwire.backend"
+local core = require "moonwire.core"
+local errors = require "moonwire.error"
+local scope = require "moonwire.scope"
+
+-- Where the systems differ: Linux, then macOS and the BSDs.
+local LINUX = jit.os == "Linux"
+local NUMBERS = {
+    HUP = 1, INT = 2, QUIT = 3, ALRM = 14, TERM = 15, WINCH = 28,
+    USR1 = LINUX and 10 or 30, USR2 = LINUX and 12 or 31,
+    CHLD = LINUX and 17 or 20, CONT = LINUX and 18 or 19, TSTP = LINUX and 20 or 18,
+}
+
+---@class moonwire.SignalHandle
+---@field private thread moonwire.Thread
+---@field private watch {close: fun(self)}
+---@field private closed boolean
+local methods = {}
+local SignalHandle = { __index = methods, __name = "moonwire.SignalHandle" }
+
+--- Stops reacting to the signal; tasks that were started go on. Twice is harmless.
+function methods:close()
+    if not self.closed then
+        self.closed = true
+        self.watch:close()
+        self.thread.backend:wake(self.thread, core.ECLOSED)
+    end
+end
+
+-- What the handle's thread does: waits for the signal, starts a task, and again.
+local function listen(self, on, within, f)
+    while not self.closed do
+        local code = on:wait(math.huge)
+        if code > 0 and not self.closed then
+            within:spawn(f, code)
+        end
+    end
+end
+
+local signal = {}
+
+--- Has f(number) run as a task whenever the signal arrives, until the handle is closed or the
+--- current scope ends. A signal that comes while one is being taken in is not counted twice.
+---@param which string|integer "INT", "SIGTERM", 10
+---@param f fun(number: integer)
+---@return moonwire.SignalHandle handle
+function signal.on(which, f)
+    local number = which
+    if type(which) == "string" then
+        number = NUMBERS[which:upper():gsub("^SIG", "")]
+    end
+    if type(number) ~= "number" or number < 1 or number % 1 ~= 0 then
+        errors.argument(2, "signal", "a signal's name or number", which)
+    end
+    errors.check(2, "f", "function", f)
+    local on, within = backend.current(), scope.current()
+    local self = setmetatable({ closed = false }, SignalHandle)
+    self.thread = on:start(listen, self, on, within, f)
+    self.watch = on:signal(number, self.thread)
+    within:on_end(function()
+        self:close()
+    end)
+    return self
+end
+
+return signal
