@@ -1,0 +1,417 @@
+-- connection.lua - one HTTP/1.1 connection: drives the codec over a stream, one exchange at a time.
+-- It never opens a stream, and never sends a request again.
+
+local core = require "moonwire.core"
+local errors = require "moonwire.error"
+local failure = require "moonwire.connection.failure"
+local receiver = require "moonwire.connection.receiver"
+local requests = require "moonwire.request"
+local sender = require "moonwire.connection.sender"
+local threads = require "moonwire.backend.thread"
+
+local min = math.min
+
+-- The moves a connection may make.
+local MOVES = {
+    new = { active = true, closed = true },
+    active = { idle = true, closed = true },
+    idle = { active = true, closed = true },
+    closed = {},
+}
+
+local HEADERS_TIMEOUT = 60 -- seconds from the last byte of the request to the head
+local IDLE_TIMEOUT = 30 -- seconds without progress
+local IDLE_LIFETIME = 30 -- seconds a connection is kept where the peer says nothing
+local LIFETIME_LIMIT = 300 -- seconds it is kept at most, whatever the peer says
+local IDLE_BYTES = 64 -- of what an idle connection has to say; enough to tell a 408
+local NO_OPTIONS = {}
+
+---@class moonwire.connection.Options
+---@field limits table? of the codec: head_bytes, header_count, ...
+---@field origin string? "http://host:port", for whoever keeps connections
+---@field on_idle fun(connection: moonwire.Connection)? an exchange is over and another may begin
+---@field on_close fun(connection: moonwire.Connection, reason: string)?
+---@field trace moonwire.Trace?
+
+---@class moonwire.connection.RequestOptions
+---@field deadline number? the backend's time at which all of the exchange must be over
+---@field headers_timeout number? seconds from the request's last byte to the head: 60
+---@field idle_timeout number? seconds without progress in the direction we wait for: 30
+---@field max_body integer? bytes
+---@field on_informational fun(status: integer, headers: moonwire.core.Headers)? for each 1xx
+---@field progress fun(received: integer, total: integer?)? as the body arrives
+
+---@class moonwire.Connection
+---@field state "new"|"active"|"idle"|"closed"
+---@field stream moonwire.Stream
+---@field backend moonwire.Backend
+---@field close_reason string? once it is closed
+---@field lifetime number? seconds the peer lets it be idle, where it has said so
+---@field private h1 moonwire.core.H1
+---@field private current {response: moonwire.Response?} weak: an unread response may be collected
+---@field private sender moonwire.connection.Sender? while a body is being sent
+---@field private sent_at number? when the request's last byte went
+---@field private failure moonwire.Error? what ended the exchange
+---@field private write_error moonwire.Error? the peer takes no more bytes, but may still answer
+local methods = {}
+local Connection = { __index = methods, __name = "moonwire.Connection" }
+
+local M = {}
+
+local function move(self, state)
+    if not MOVES[self.state][state] then
+        error(("connection: %s to %s is no move"):format(self.state, state), 2)
+    end
+    self.state = state
+end
+
+-- A peer's lifetime for idle connections, and whether it wants no further request at all.
+local function lifetime_of(self)
+    local timeout, max = self.h1:keep_alive()
+    if timeout and timeout <= 1 or max and max <= 1 then
+        return nil, true
+    end
+    return timeout and min(timeout - 1, LIFETIME_LIMIT)
+end
+
+local function forget_exchange(self)
+    self.data, self.on_informational, self.progress = nil, nil, nil
+    self.current.response = nil
+end
+
+--- For the connection's own parts: the one way into "closed".
+---@package
+---@param reason string
+function methods:shut(reason)
+    if self.state == "closed" then
+        return
+    end
+    move(self, "closed")
+    self.close_reason = reason
+    if self.sender then
+        sender.stop(self)
+    end
+    self.stream:close()
+    if self.trace then
+        self.trace:note("closed the connection: %s", reason)
+    end
+    if self.on_close then
+        self.on_close(self, reason)
+    end
+end
+
+--- For the connection's own parts: ends the exchange with an error.
+---@package
+---@param err moonwire.Error
+---@return nil, moonwire.Error
+function methods:fail(err)
+    if self.failure then
+        return nil, self.failure
+    end
+    self.failure = failure.complete(self, err)
+    if self.trace then
+        self.trace:note("failed: %s", tostring(err))
+    end
+    self:shut(failure.reason(err))
+    return nil, err
+end
+
+--- For the connection's own parts: both messages are complete, or as complete as they will be.
+---@package
+function methods:settle()
+    local reusable, reason = self.h1:reusable()
+    if reusable then
+        local lifetime, worn_out = lifetime_of(self)
+        self.lifetime = lifetime
+        if worn_out then
+            reusable, reason = false, "keep_alive_limit"
+        end
+    end
+    self.last_used = self.backend:now()
+    if not reusable then
+        self:shut(self.was_refused and "early_response" or reason)
+        forget_exchange(self)
+        return
+    end
+    self.h1:restart()
+    forget_exchange(self)
+    move(self, "idle")
+    if self.on_idle then
+        self.on_idle(self)
+    end
+end
+
+-- What response.lua asks for; nobody else does.
+methods.pull = receiver.pull
+methods.pull_nothing = receiver.pull_nothing
+methods.pull_to_file = receiver.pull_to_file
+methods.remaining = receiver.remaining
+methods.abandon = receiver.abandon
+methods.leave = receiver.leave
+
+-- Sending -----------------------------------------------------------------------------------------
+
+local function check_number(opts, name, level)
+    local value = opts[name]
+    if value ~= nil and (type(value) ~= "number" or value ~= value) then
+        errors.argument(level + 1, name, "number", value)
+    end
+end
+
+local function check_options(opts, level)
+    if type(opts) ~= "table" then
+        errors.argument(level + 1, "opts", "table", opts)
+    end
+    check_number(opts, "deadline", level + 1)
+    check_number(opts, "headers_timeout", level + 1)
+    check_number(opts, "idle_timeout", level + 1)
+    check_number(opts, "max_body", level + 1)
+    if opts.on_informational ~= nil then
+        errors.check(level + 1, "on_informational", "function", opts.on_informational)
+    end
+    if opts.progress ~= nil then
+        errors.check(level + 1, "progress", "function", opts.progress)
+    end
+end
+
+local function begin(self, data, opts)
+    local bytes_in, bytes_out, body_in = self.h1:bytes()
+    self.data = data
+    self.started = self.backend:now()
+    self.deadline = opts.deadline or math.huge
+    self.headers_timeout = opts.headers_timeout or HEADERS_TIMEOUT
+    self.idle_timeout = opts.idle_timeout or IDLE_TIMEOUT
+    self.max_body = opts.max_body
+    self.on_informational = opts.on_informational
+    self.progress = opts.progress
+    self.reused = self.requests > 0
+    self.bytes_in_before, self.bytes_out_before = bytes_in, bytes_out
+    self.body_in_before, self.body_seen = body_in, 0
+    self.sent_at, self.read_until, self.write_error = nil, nil, nil
+    self.received, self.has_head, self.was_refused, self.body_opened = false, false, false, false
+end
+
+local function refuse(self, data)
+    if self.state == "active" then
+        return nil, errors.new {
+            kind = "system", phase = "write", code = "ESTATE", url = data.url,
+            message = "an exchange is under way on this connection: read its response to the end "
+                .. "or close it first",
+        }
+    end
+    local err = failure.closed(self.close_reason, "write")
+    err.url = data.url
+    return nil, err
+end
+
+-- A look at an idle connection, which never waits. A peer may have closed it, or have sent bytes
+-- that would be taken for the answer to the next request; empty lines are harmless.
+local function is_fit(self)
+    if self.unfit then
+        return false
+    elseif self.stream:is_quiet() then
+        return true
+    end
+    local data = self.stream:read(IDLE_BYTES, self.backend:now())
+    if data and #data <= 4 and data:find "^[\r\n]*$" and self.stream:is_quiet() then
+        return true
+    end
+    local closing = not data or data:find "^HTTP/1%.%d 408"
+    self.unfit = closing and "peer_closed_idle" or "unsolicited"
+    return false
+end
+
+local function refuse_unfit(self, data, opts)
+    begin(self, data, opts)
+    local err = failure.complete(self, errors.new {
+        kind = "closed", phase = "write", code = "EOF",
+        message = self.unfit == "unsolicited"
+            and "the peer sent bytes that answer no request over the idle connection"
+            or "the peer has closed the idle connection",
+    })
+    self.data = nil
+    self:shut(self.unfit)
+    return nil, err
+end
+
+local function open_body(data)
+    local body = data.body
+    local reader, err = body:open()
+    if not reader then
+        err.url = data.url
+        return nil, err
+    elseif body.measured then
+        return reader, requests.head_for(data, reader.length)
+    end
+    return reader, data.head
+end
+
+-- Hands the head, and the body when it is a string, to the codec and sends what goes at once.
+local function send(self, head, reader)
+    local h1 = self.h1
+    local body = self.data.body
+    h1:send_request(head)
+    if reader then
+        self.body_opened = true
+        sender.start(self, reader)
+        return true
+    end
+    if body and body.text ~= "" then
+        h1:send_body(body.text)
+    end
+    h1:send_end()
+    local sent, err = self.stream:try_flush(h1)
+    if sent then
+        self.sent_at = self.backend:now()
+    elseif sent == false then
+        sender.start(self)
+    elseif err.kind == "closed" then
+        sender.note_broken(self, err)
+    else
+        return self:fail(failure.from_stream(err, "write"))
+    end
+    return true
+end
+
+local function trace_request(self, head)
+    local trace = self.trace
+    if self.reused then
+        trace:note("reusing the connection, request %d on it", self.requests + 1)
+    else
+        local address, port = self.stream:peer()
+        trace:note("connected to %s%s", address or "?", port and " port " .. port or "")
+    end
+    trace:request(head:bytes())
+end
+
+--- Sends a request and returns as soon as the head of its response is there. A response that has
+--- come whole by then is complete, and the connection is idle again.
+---@param request moonwire.Request
+---@param opts? moonwire.connection.RequestOptions
+---@return moonwire.Response? response, moonwire.Error? err
+function methods:request(request, opts)
+    local data = requests.data(request)
+    if not data then
+        errors.argument(2, "request", "request made by moonwire.request", request)
+    end
+    if opts then
+        check_options(opts, 2)
+    else
+        opts = NO_OPTIONS
+    end
+    threads.check(self.backend)
+    if self.state == "active" or self.state == "closed" then
+        return refuse(self, data)
+    elseif self.state == "idle" and not is_fit(self) then
+        return refuse_unfit(self, data, opts)
+    end
+    local head, reader = data.head, nil
+    if data.body and not data.body.text then
+        reader, head = open_body(data)
+        if not reader then
+            return nil, head
+        end
+    end
+    move(self, "active")
+    begin(self, data, opts)
+    if self.trace then
+        trace_request(self, head)
+    end
+    self.requests = self.requests + 1
+    local ok, err = send(self, head, reader)
+    if not ok then
+        return nil, err
+    end
+    head, err = receiver.receive_head(self)
+    if not head then
+        return nil, err
+    end
+    self.has_head = true
+    return receiver.make_response(self, head)
+end
+
+-- Around an exchange ------------------------------------------------------------------------------
+
+--- Whether it has served a request and may serve another.
+---@return boolean
+function methods:is_idle()
+    return self.state == "idle"
+end
+
+---@return boolean
+function methods:is_closed()
+    return self.state == "closed"
+end
+
+--- Whether an idle connection had better not be used: closed, idle for too long, or with something
+--- to read from the peer (one look at the socket, which never waits).
+---@param seconds number? how long it may be idle: 30, or what the peer has said if that is less
+---@param now number? the backend's time, if the caller has it at hand
+---@return boolean
+function methods:has_expired(seconds, now)
+    if seconds ~= nil then
+        errors.check(2, "seconds", "number", seconds)
+    end
+    if self.state == "closed" then
+        return true
+    elseif self.state == "active" then
+        return false
+    end
+    local limit = min(seconds or self.lifetime or IDLE_LIFETIME, self.lifetime or math.huge)
+    return (now or self.backend:now()) - self.last_used >= limit or not is_fit(self)
+end
+
+--- Closes at once, whatever is under way; twice is harmless. An exchange under way fails with kind
+--- "closed".
+---@param reason string? for stats().close_reason; "closed" if none is given
+function methods:close(reason)
+    if reason ~= nil then
+        errors.check(2, "reason", "string", reason)
+    end
+    self:shut(self.unfit or reason or "closed")
+end
+
+--- Numbers over the connection's whole life; times are the backend's.
+---@return table stats requests, bytes_in, bytes_out, created, last_used, close_reason
+function methods:stats()
+    local bytes_in, bytes_out = self.h1:bytes()
+    return {
+        requests = self.requests,
+        bytes_in = bytes_in,
+        bytes_out = bytes_out,
+        created = self.created,
+        last_used = self.last_used,
+        close_reason = self.close_reason,
+    }
+end
+
+--- Makes a connection of a stream, which belongs to it from now on.
+---@param stream moonwire.Stream
+---@param opts? moonwire.connection.Options
+---@return moonwire.Connection
+function M.new(stream, opts)
+    if type(stream) ~= "table" or type(stream.fill) ~= "function" then
+        errors.argument(2, "stream", "stream", stream)
+    elseif opts ~= nil and type(opts) ~= "table" then
+        errors.argument(2, "opts", "table", opts)
+    end
+    opts = opts or NO_OPTIONS
+    local now = stream.backend:now()
+    return setmetatable({
+        stream = stream,
+        backend = stream.backend,
+        h1 = core.h1("client", opts.limits),
+        state = "new",
+        origin = opts.origin,
+        on_idle = opts.on_idle,
+        on_close = opts.on_close,
+        trace = opts.trace or core.state.trace or false,
+        current = setmetatable({}, { __mode = "v" }),
+        requests = 0,
+        created = now,
+        last_used = now,
+        sender = false,
+    }, Connection)
+end
+
+return M

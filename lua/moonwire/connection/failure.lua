@@ -1,0 +1,149 @@
+-- connection/failure.lua - turns what broke an exchange into the one error value: which phase, how
+-- far it came, whether it may be sent again.  It never closes anything.
+
+local core = require "moonwire.core"
+local errors = require "moonwire.error"
+
+-- Why the connection of a failed exchange was closed, by the error's kind.
+local REASONS = {
+    body = "body_error",
+    cancelled = "cancelled",
+    closed = "peer_closed",
+    limit = "protocol_error",
+    protocol = "protocol_error",
+    timeout = "timeout",
+}
+
+local DOING = {
+    write = "while the request was sent",
+    headers = "before the response's head was complete",
+    body = "before the response's body was complete",
+}
+
+local M = {}
+
+--- The close reason that goes with an error.
+---@param err moonwire.Error
+---@return string
+function M.reason(err)
+    return REASONS[err.kind] or "error"
+end
+
+-- HTTP-RULES: a stale connection is the only harmless reason, and nothing may have been acted on.
+local function is_safe_to_retry(connection, err)
+    local data = connection.data
+    local body = data.body
+    return err.kind == "closed"
+        and connection.reused
+        and err.bytes_received == 0
+        and (body == nil or body.rewindable or not connection.body_opened)
+        and (err.bytes_sent == 0 or data.repeatable)
+        and connection.backend:now() < connection.deadline
+end
+
+--- Adds what is known about the exchange to an error.
+---@param connection moonwire.Connection
+---@param err moonwire.Error
+---@return moonwire.Error
+function M.complete(connection, err)
+    local bytes_in, bytes_out = connection.h1:bytes()
+    err.url = connection.data.url
+    err.reused = connection.reused
+    err.bytes_sent = bytes_out - connection.bytes_out_before
+    err.bytes_received = bytes_in - connection.bytes_in_before
+    err.safe_to_retry = is_safe_to_retry(connection, err)
+    return err
+end
+
+--- An error of the stream, said in terms of the exchange.
+---@param err moonwire.Error
+---@param phase string
+---@return moonwire.Error
+function M.from_stream(err, phase)
+    local message
+    if err.kind == "cancelled" then
+        message = "cancelled " .. DOING[phase]
+    else
+        message = "the connection failed " .. DOING[phase] .. ": " .. err.message
+    end
+    return errors.new {
+        kind = err.kind, phase = phase, message = message, code = err.code, errno = err.errno,
+        cause = err,
+    }
+end
+
+local WAITED_FOR = {
+    write = "the peer took no bytes for %g s",
+    headers = "no response head within %g s after the request",
+    body = "no bytes of the body for %g s",
+}
+
+--- No progress for too long.
+---@param phase string
+---@param seconds number
+---@return moonwire.Error
+function M.timeout(phase, seconds)
+    return errors.new {
+        kind = "timeout", phase = phase, code = "ETIMEOUT",
+        message = WAITED_FOR[phase]:format(seconds),
+    }
+end
+
+--- The deadline of the whole request has passed.
+---@param connection moonwire.Connection
+---@param phase string
+---@return moonwire.Error
+function M.deadline(connection, phase)
+    local seconds = math.floor((connection.deadline - connection.started) * 1000 + 0.5) / 1000
+    return errors.new {
+        kind = "timeout", phase = phase, code = "ETIMEOUT",
+        message = ("the time for the whole request was over %s (%g s were left when it was sent)")
+            :format(DOING[phase], seconds),
+    }
+end
+
+--- What the codec can't accept.
+---@param connection moonwire.Connection
+---@param code integer
+---@param phase string
+---@return moonwire.Error
+function M.from_codec(connection, code, phase)
+    if code == core.EOF or code == core.codes.EH1_TRUNCATED then
+        local bytes_in = connection.h1:bytes()
+        local nothing = bytes_in == connection.bytes_in_before
+        return errors.new {
+            kind = "closed", phase = phase, code = core.error_name(code),
+            message = "the peer closed the connection "
+                .. (nothing and "without an answer" or DOING[phase]),
+        }
+    end
+    local err = errors.from_code(code, phase, "bad response")
+    local detail = connection.h1:error_detail()
+    if detail and detail ~= "" then
+        err.message = err.message .. ": " .. detail
+    end
+    return err
+end
+
+--- More body than the caller wants.
+---@param limit integer
+---@return moonwire.Error
+function M.too_large(limit)
+    return errors.new {
+        kind = "limit", phase = "body", code = "EBODY_LIMIT",
+        message = ("the body is larger than max_body (%d bytes)"):format(limit),
+    }
+end
+
+--- Something is asked of a connection that is closed.
+---@param reason string
+---@param phase string
+---@return moonwire.Error
+function M.closed(reason, phase)
+    return errors.new {
+        kind = "closed", phase = phase, code = "ECLOSED",
+        message = "the connection is closed (" .. reason .. ")",
+    }
+end
+
+return M

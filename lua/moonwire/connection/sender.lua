@@ -1,0 +1,148 @@
+-- connection/sender.lua - sends what can't be sent at once, in a thread of its own, while the
+-- request's thread reads already.  It never reads from the peer.
+
+local errors = require "moonwire.error"
+local failure = require "moonwire.connection.failure"
+local threads = require "moonwire.backend.thread"
+
+local READ_ON = 1 -- seconds a peer that refuses our bytes has to say why
+
+---@class moonwire.connection.Sender
+---@field thread moonwire.Thread
+---@field reader moonwire.BodyReader? nil: all is in the codec already
+---@field stopped boolean
+
+local M = {}
+
+-- Sends all output. A timeout counts only when nothing moved since the last look.
+local function flush(self)
+    local h1, backend = self.h1, self.backend
+    local _, before = h1:bytes()
+    while true do
+        local limit = backend:now() + self.idle_timeout
+        local ok, err = self.stream:flush(h1, math.min(limit, self.deadline))
+        if ok then
+            return true
+        end
+        local _, after = h1:bytes()
+        if err.kind == "cancelled" and backend:now() >= self.deadline
+            or err.kind == "timeout" and self.deadline <= limit then
+            return nil, failure.deadline(self, "write")
+        elseif err.kind ~= "timeout" then
+            return nil, err.kind == "closed" and err or failure.from_stream(err, "write")
+        elseif after == before then
+            return nil, failure.timeout("write", self.idle_timeout)
+        end
+        before = after
+    end
+end
+
+-- Sends what the reader gives. Returns true, or nil and an error; `broken` says that it is the
+-- peer, who may still tell why.
+local function pump(self, sender)
+    local h1, reader = self.h1, sender.reader
+    local ok, err, chunk, code
+    if not reader or not reader.immediate then
+        ok, err = flush(self)
+        if not ok or not reader then
+            return ok, err, true
+        end
+    end
+    repeat
+        chunk, err = reader:read()
+        if sender.stopped then
+            return nil
+        elseif err then
+            return nil, err
+        end
+        if chunk then
+            ok, code = h1:send_body(chunk)
+        else
+            ok, code = h1:send_end()
+        end
+        if not ok then
+            return nil, errors.from_code(code, "write", "the request's body")
+        end
+        ok, err = flush(self)
+        if not ok then
+            return nil, err, true
+        end
+    until not chunk
+    return true
+end
+
+--- Notes that the peer takes no more bytes. It has a second to say why.
+---@param self moonwire.Connection
+---@param err moonwire.Error
+function M.note_broken(self, err)
+    self.h1:send_abort()
+    self.write_error = failure.from_stream(err, "write")
+    self.read_until = self.backend:now() + READ_ON
+end
+
+local function finish(self)
+    self.sender = nil
+    self.sent_at = self.backend:now()
+    local response = self.current.response
+    if response then
+        response.upload_complete = true
+    end
+    if self.received then
+        self:settle()
+    end
+end
+
+local function break_off(self, sender, err)
+    M.note_broken(self, err)
+    if self.has_head then
+        self.sender = nil
+        if self.received then
+            self:settle()
+        end
+        return
+    end
+    self.backend:wait(self.read_until)
+    if not sender.stopped and not self.has_head then
+        self.sender = nil
+        self:fail(self.write_error)
+    end
+end
+
+local function run(self, sender)
+    local ok, err, broken = pump(self, sender)
+    if sender.reader then
+        sender.reader:close()
+    end
+    if sender.stopped then
+        return
+    elseif ok then
+        finish(self)
+    elseif broken and err.kind == "closed" then
+        break_off(self, sender, err)
+    else
+        self.sender = nil
+        self:fail(err)
+    end
+end
+
+--- Starts to send: what the codec has already, then what the reader gives.
+---@param self moonwire.Connection
+---@param reader moonwire.BodyReader?
+function M.start(self, reader)
+    local sender = { reader = reader, stopped = false }
+    self.sender = sender
+    sender.thread = self.backend:start(run, self, sender)
+    sender.thread.deadline = self.deadline
+end
+
+--- Stops at once: the body's function is not asked again, and a wait in it ends as cancelled.
+---@param self moonwire.Connection
+function M.stop(self)
+    local sender = self.sender
+    self.sender = nil
+    sender.stopped = true
+    self.h1:send_abort()
+    threads.cancel(sender.thread)
+end
+
+return M

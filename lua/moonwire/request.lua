@@ -1,0 +1,302 @@
+-- request.lua - a request as a value: checked and serialised once, sent as often as one likes.  It
+-- never opens or sends anything.
+
+local bodies = require "moonwire.body"
+local core = require "moonwire.core"
+local errors = require "moonwire.error"
+local headers_of = require "moonwire.headers"
+local urls = require "moonwire.url"
+local version = require "moonwire.version"
+
+-- What moonwire sets itself, and what to use instead.
+local OWNED = {
+    ["connection"] = "use close = true for a connection of one request",
+    ["content-length"] = "it comes from the body; a function's is given by body.generator",
+    ["keep-alive"] = "moonwire keeps connections by itself",
+    ["transfer-encoding"] = "a body of unknown length is sent chunked by itself",
+    ["upgrade"] = "a plain request can't change the protocol",
+}
+
+local DEFAULTS = {
+    { "User-Agent", "moonwire/" .. version },
+    { "Accept", "*/*" },
+}
+
+local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+local IDEMPOTENT = {
+    GET = true, HEAD = true, OPTIONS = true, TRACE = true, PUT = true, DELETE = true, QUERY = true,
+}
+
+local function base64(text)
+    local out = {}
+    for from = 1, #text, 3 do
+        local a, b, c = text:byte(from, from + 2)
+        local bits = a * 65536 + (b or 0) * 256 + (c or 0)
+        for shift = 18, 0, -6 do
+            local index = math.floor(bits / 2 ^ shift) % 64 + 1
+            out[#out + 1] = BASE64:sub(index, index)
+        end
+    end
+    local text64 = table.concat(out)
+    local padding = (3 - #text % 3) % 3
+    return text64:sub(1, #text64 - padding) .. ("="):rep(padding)
+end
+
+-- "user:pass" of a URL, percent-decoded, as RFC 7617 wants it.
+local function basic_authorization(userinfo)
+    local plain = urls.unescape(userinfo)
+    if not plain:find(":", 1, true) then
+        plain = plain .. ":"
+    end
+    return "Basic " .. base64(plain)
+end
+
+---@class moonwire.request.Options
+---@field url string
+---@field method string? "GET" if none is given
+---@field headers moonwire.core.Headers|table|nil what moonwire.headers takes
+---@field query table|string|nil added to the url's own
+---@field body any what moonwire.body takes
+---@field json any a value to be sent as JSON
+---@field form table? fields to be sent like a form's
+---@field close boolean? say "Connection: close"
+
+---@class moonwire.Request
+---@field method string
+---@field url string without credentials and fragment
+---@field origin string "http://host:port"
+---@field target string what the request line says
+---@field headers moonwire.core.Headers a copy, all that is sent but for the framing
+---@field body moonwire.Body?
+---@field head moonwire.core.RequestHead
+---@field idempotent boolean a server may be asked twice (RFC 9110 section 9.2.2)
+local methods = {}
+
+-- A request is {data}: every field is read through __index, so none can be written.
+local Request = {
+    __name = "moonwire.Request",
+    __index = function(self, key)
+        local data = rawget(self, 1)
+        if key == "headers" then
+            return data.headers:copy()
+        end
+        local value = data[key]
+        if value == nil then
+            value = methods[key]
+        end
+        return value
+    end,
+    __newindex = function(_, key)
+        error(("a request can't be changed: use request:with{%s = ...}"):format(tostring(key)), 2)
+    end,
+    __tostring = function(self)
+        local data = rawget(self, 1)
+        return data.method .. " " .. data.url
+    end,
+}
+
+local M = {}
+
+--- Tells whether a value is a request.
+---@param value any
+---@return boolean
+function M.is(value)
+    return getmetatable(value) == Request
+end
+
+--- The fields of a request for those that send it; they only read them.
+---@param request moonwire.Request
+---@return table? data nil: not a request
+function M.data(request)
+    return getmetatable(request) == Request and rawget(request, 1) or nil
+end
+
+local function check_owned(headers, level)
+    for name, instead in pairs(OWNED) do
+        if headers:has(name) then
+            error(("bad header %q: moonwire sets it itself; %s"):format(name, instead), level + 1)
+        end
+    end
+end
+
+local function body_of(opts, level)
+    local given = (opts.body ~= nil and 1 or 0) + (opts.json ~= nil and 1 or 0)
+        + (opts.form ~= nil and 1 or 0)
+    if given > 1 then
+        error("bad argument 'body' (give one of body, json and form)", level + 1)
+    elseif opts.json ~= nil then
+        return bodies.json(opts.json)
+    elseif opts.form ~= nil then
+        return bodies.form(opts.form)
+    end
+    return bodies.new(opts.body, nil, level + 1)
+end
+
+local function with_query(target, query, level)
+    if type(query) == "table" then
+        query = urls.query(query)
+    elseif type(query) ~= "string" then
+        errors.argument(level + 1, "query", "table or string", query)
+    end
+    if query == "" then
+        return target
+    end
+    return target .. (target:find("?", 1, true) and "&" or "?") .. query
+end
+
+local function headers_for(given, url, body, level)
+    local headers = core.headers()
+    given = headers_of.new(given, level + 1)
+    check_owned(given, level + 1)
+    headers:add("Host", given:get "host" or url.authority)
+    local seen_host = false
+    for name, value in given:each() do
+        if name:lower() ~= "host" then
+            headers:add(name, value)
+        elseif seen_host then
+            error("bad header \"host\": given twice", level + 1)
+        else
+            seen_host = true
+        end
+    end
+    for _, default in ipairs(DEFAULTS) do
+        if not headers:has(default[1]) then
+            headers:add(default[1], default[2])
+        end
+    end
+    if body and body.content_type and not headers:has "content-type" then
+        headers:add("Content-Type", body.content_type)
+    end
+    if url.userinfo and not headers:has "authorization" then
+        headers:add("Authorization", basic_authorization(url.userinfo))
+    end
+    return headers
+end
+
+local function framing_of(body)
+    if not body then
+        return nil
+    elseif body.measured then
+        return 0 -- serialised again once the length is known: M.head_for
+    end
+    return body.length or "chunked"
+end
+
+local function serialise(data, framing, level)
+    local opts = data.close and { close = true } or nil
+    local ok, head = pcall(core.request_head, data.method, data.target, data.headers, framing, opts)
+    if not ok then
+        local problem = tostring(head):gsub("^.-:%d+: ", "")
+        error(problem, level + 1)
+    end
+    return head
+end
+
+--- The head of a request whose body has told its length only now.
+---@param data table of M.data
+---@param length integer?
+---@return moonwire.core.RequestHead
+function M.head_for(data, length)
+    return serialise(data, length or "chunked", 2)
+end
+
+local function check_opts(opts, level)
+    if type(opts) ~= "table" then
+        errors.argument(level + 1, "request", "table", opts)
+    elseif type(opts.url) ~= "string" then
+        errors.argument(level + 1, "url", "string", opts.url)
+    elseif opts.method ~= nil and type(opts.method) ~= "string" then
+        errors.argument(level + 1, "method", "string", opts.method)
+    elseif opts.method == "CONNECT" then
+        error("bad argument 'method' (CONNECT opens a tunnel and is no request)", level + 1)
+    end
+end
+
+--- Makes a request. Raises, with the argument named, on whatever could not be sent.
+---@param opts moonwire.request.Options
+---@param level? integer whose fault a wrong argument is: 1 the caller (default), 2 its caller ...
+---@return moonwire.Request
+function M.new(opts, level)
+    level = (level or 1) + 1
+    check_opts(opts, level)
+    local url, problem = urls.parse(opts.url)
+    if not url then
+        error("bad argument 'url' (" .. tostring(problem) .. ")", level)
+    end
+    local target = url.target
+    if opts.query ~= nil then
+        target = with_query(target, opts.query, level)
+    end
+    local body = body_of(opts, level)
+    local method = opts.method or "GET"
+    local data = {
+        method = method,
+        url = url.href:sub(1, #url.href - #url.target) .. target,
+        origin = url.origin,
+        target = target,
+        body = body,
+        close = opts.close and true or false,
+        headers = headers_for(opts.headers, url, body, level),
+        idempotent = IDEMPOTENT[method] or false,
+        given = { headers = opts.headers, url = opts.url, query = opts.query },
+    }
+    data.repeatable = data.idempotent or data.headers:has "idempotency-key"
+    data.head = serialise(data, framing_of(body), level)
+    data.value = setmetatable({ data }, Request)
+    return data.value
+end
+
+-- The old headers, with those named in `changes` replaced.
+local function merged(old, changes, level)
+    local headers = headers_of.new(old)
+    if changes == nil then
+        return headers
+    end
+    local new = headers_of.new(changes, level + 1)
+    for name in new:each() do
+        headers:remove(name)
+    end
+    for name, value in new:each() do
+        headers:add(name, value)
+    end
+    return headers
+end
+
+--- A copy with some fields changed. Headers that are named replace those of that name; the others
+--- stay. `body = false` leaves the body out.
+---@param changes table as for new
+---@return moonwire.Request
+function methods:with(changes)
+    if type(changes) ~= "table" then
+        errors.argument(2, "changes", "table", changes)
+    end
+    local data = M.data(self)
+    if not data then
+        errors.argument(2, "self", "request", self)
+    end
+    local body = changes.body
+    if body == nil and changes.json == nil and changes.form == nil then
+        body = data.body
+    end
+    local query = changes.query
+    if query == nil and changes.url == nil then
+        query = data.given.query
+    end
+    local close = changes.close
+    if close == nil then
+        close = data.close
+    end
+    return (M.new({
+        method = changes.method or data.method,
+        url = changes.url or data.given.url,
+        headers = merged(data.given.headers, changes.headers, 2),
+        body = body or nil,
+        json = changes.json,
+        form = changes.form,
+        query = query,
+        close = close,
+    }, 2))
+end
+
+return M

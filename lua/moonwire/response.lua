@@ -1,0 +1,476 @@
+-- response.lua - a response and its body, pulled by the reader and by nothing else.  It never
+-- writes to the connection it came from.
+
+local core = require "moonwire.core"
+local errors = require "moonwire.error"
+local failure = require "moonwire.connection.failure"
+local json = require "moonwire.json"
+
+local TEXT_LIMIT = 64 * 1024 * 1024 -- bytes that text() and json() take, unless max_body says else
+local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
+
+---@class moonwire.Response
+---@field status integer
+---@field status_code integer the same as status
+---@field reason string?
+---@field ok boolean status is 200 to 299
+---@field http_version string "1.1" or "1.0"
+---@field url string of the request that it answers
+---@field headers moonwire.core.Headers
+---@field trailers moonwire.core.Headers? nil until the body has ended
+---@field timing {total: number, first_byte: number, reused: boolean} seconds from the beginning on
+---@field history moonwire.Response[] redirects that led here
+---@field request moonwire.Request
+---@field upload_complete boolean the request's body went out whole
+---@field package connection moonwire.Connection? until the body has ended
+---@field package buffered string? body bytes that the codec has given out already
+---@field package from integer where in `buffered` the unread bytes begin
+---@field package failure moonwire.Error? what reads give from now on
+---@field package body_text string? kept by text()
+local methods = {}
+
+local lazy = {}
+
+function lazy.status_code(self)
+    return self.status
+end
+
+function lazy.trailers(self)
+    if not self.finished then
+        return nil
+    end
+    local trailers = core.headers()
+    self.trailers = trailers
+    return trailers
+end
+
+function lazy.history(self)
+    local history = {}
+    self.history = history
+    return history
+end
+
+function lazy.timing(self)
+    return {
+        total = (self.finished or self.backend:now()) - self.started,
+        first_byte = self.first_byte - self.started,
+        reused = self.reused,
+    }
+end
+
+local Response = {
+    __name = "moonwire.Response",
+    __index = function(self, key)
+        local method = methods[key]
+        if method then
+            return method
+        end
+        local make = lazy[key]
+        return make and make(self)
+    end,
+    __tostring = function(self)
+        return ("moonwire.Response (%d %s)"):format(self.status, self.url)
+    end,
+}
+
+local M = {}
+
+-- An unread response that is collected closes its connection: tables have no finalizer here, so a
+-- userdata that lives as long as the response stands for it.
+local watched = setmetatable({}, { __mode = "k" })
+local guard = newproxy(true)
+getmetatable(guard).__gc = function(proxy)
+    local connection = watched[proxy]
+    if connection then
+        pcall(connection.abandon, connection)
+    end
+end
+
+--- For connection.lua: a response whose head is there.
+---@param head table status, reason, http_version, headers
+---@param connection moonwire.Connection
+---@param data table the request's fields
+---@return moonwire.Response
+function M.new(head, connection, data)
+    local status = head.status
+    return setmetatable({
+        status = status,
+        reason = head.reason,
+        ok = status >= 200 and status < 300,
+        http_version = head.http_version,
+        headers = head.headers,
+        url = data.url,
+        request = data.value,
+        upload_complete = true,
+        connection = connection,
+        backend = connection.backend,
+        started = connection.started,
+        first_byte = connection.backend:now(),
+        reused = connection.reused,
+        max_body = connection.max_body,
+        from = 1,
+        buffered = nil,
+        finished = nil,
+        failure = nil,
+        guard = nil,
+    }, Response)
+end
+
+--- For connection.lua: the body didn't come along with the head.
+---@param response moonwire.Response
+function M.watch(response)
+    local proxy = newproxy(guard)
+    watched[proxy] = response.connection
+    response.guard = proxy
+end
+
+local function unwatch(self)
+    if self.guard then
+        watched[self.guard] = nil
+        self.guard = nil
+    end
+end
+
+--- For connection.lua: the body has ended.
+---@package
+function methods:finish(trailers, now)
+    if trailers then
+        self.trailers = trailers
+    end
+    self.finished = now
+    self.connection = nil
+    unwatch(self)
+end
+
+local function fail(self, err)
+    self.failure = err
+    self.connection = nil
+    self.buffered = nil
+    unwatch(self)
+    return nil, err
+end
+
+local function take_buffered(self, max)
+    local text, from = self.buffered, self.from
+    if max and #text - from >= max then
+        self.from = from + max
+        return text:sub(from, from + max - 1)
+    end
+    self.buffered, self.from = nil, 1
+    return from == 1 and text or text:sub(from)
+end
+
+local function next_chunk(self, max)
+    if self.buffered then
+        return take_buffered(self, max)
+    elseif self.failure then
+        return nil, self.failure
+    elseif not self.connection then
+        return nil
+    end
+    local data, err = self.connection:pull(self, max)
+    if err then
+        return fail(self, err)
+    end
+    return data
+end
+
+local function check(self, level)
+    if getmetatable(self) ~= Response then
+        errors.argument(level + 1, "self", "response (response:method())", self)
+    end
+end
+
+--- The next bytes of the body: as soon as there are any, at most `max`.
+---@param max integer?
+---@return string? bytes nil: the end, or failure
+---@return moonwire.Error? err the same again on every further call
+function methods:read(max)
+    check(self, 2)
+    if max ~= nil and (type(max) ~= "number" or max < 1 or max % 1 ~= 0) then
+        errors.argument(2, "max", "whole number from 1", max)
+    end
+    return next_chunk(self, max)
+end
+
+--- How many bytes of the body are still to be read, where that is known.
+---@return integer?
+function methods:remaining()
+    local here = self.buffered and #self.buffered - self.from + 1 or 0
+    if not self.connection then
+        return here
+    end
+    local rest = self.connection:remaining()
+    return rest and rest + here
+end
+
+local function too_large(self, limit)
+    local err = failure.too_large(limit)
+    err.url = self.url
+    self:close()
+    self.failure = err
+    return nil, err
+end
+
+local function read_all(self, limit)
+    local length = self:remaining()
+    if length and length > limit then
+        return too_large(self, limit)
+    end
+    local first, err = next_chunk(self)
+    if not first then
+        if err then
+            return nil, err
+        end
+        return ""
+    end
+    local chunks, count, size = nil, 1, #first
+    while true do
+        local chunk
+        chunk, err = next_chunk(self)
+        if not chunk then
+            break
+        end
+        chunks, count = chunks or { first }, count + 1
+        chunks[count], size = chunk, size + #chunk
+        if size > limit then
+            return too_large(self, limit)
+        end
+    end
+    if err then
+        return nil, err
+    end
+    return chunks and table.concat(chunks) or first
+end
+
+--- The whole body, or what is left of it; the same string again on further calls.
+---@return string? text, moonwire.Error? err kind "limit" above max_body (64 MiB if none was given)
+function methods:text()
+    check(self, 2)
+    local text = self.body_text
+    if text then
+        return text
+    end
+    local err
+    text, err = read_all(self, self.max_body or TEXT_LIMIT)
+    self.body_text = text
+    return text, err
+end
+
+--- The body as a value; JSON's null is require("moonwire.json").null.
+---@return any value, moonwire.Error? err kind "protocol" when it isn't JSON
+function methods:json()
+    check(self, 2)
+    local text, err = self:text()
+    if not text then
+        return nil, err
+    end
+    local value
+    value, err = json.decode(text)
+    if err then
+        err.phase, err.url = "body", self.url
+        return nil, err
+    end
+    return value
+end
+
+local function file_failure(self, path, problem)
+    return errors.new {
+        kind = "system", phase = "body", url = self.url,
+        message = ("the body can't be saved as %s: %s"):format(path, problem),
+    }
+end
+
+-- Writes what is left of the body to an open file.
+local function write_body(self, file, path)
+    if self.buffered then
+        local ok, problem = file:write(take_buffered(self))
+        if not ok then
+            return nil, file_failure(self, path, problem)
+        end
+    end
+    if self.failure then
+        return nil, self.failure
+    elseif not self.connection then
+        return true
+    end
+    local _, err, where = self.connection:pull_to_file(self, file)
+    if where == "file" then
+        return nil, file_failure(self, path, err.message)
+    elseif err then
+        return fail(self, err)
+    end
+    return true
+end
+
+local unique = 0
+
+-- A name beside the path that nobody has.
+local function open_beside(path)
+    local file, problem, name
+    for _ = 1, 100 do
+        unique = unique + 1
+        name = ("%s.%d-%d.part"):format(path, os.time() % 100000, unique)
+        file, problem = io.open(name, "wbx")
+        if file or not problem:find "exists" then
+            return file, problem, name
+        end
+    end
+    return nil, problem
+end
+
+--- Saves the body: into a new file beside `path`, which takes its name once it is complete. On
+--- failure what was at `path` stays as it was.
+---@param path string
+---@return true? ok, moonwire.Error? err
+function methods:save(path)
+    check(self, 2)
+    if type(path) ~= "string" then
+        errors.argument(2, "path", "string", path)
+    elseif self.failure then
+        return nil, self.failure
+    end
+    local file, problem, name = open_beside(path)
+    if not file then
+        return nil, file_failure(self, path, problem)
+    end
+    local done, err = write_body(self, file, path)
+    local closed
+    closed, problem = file:close()
+    if done and not closed then
+        done, err = nil, file_failure(self, path, problem)
+    end
+    if done then
+        done, problem = os.rename(name, path)
+        err = not done and file_failure(self, path, problem) or nil
+    end
+    if not done then
+        os.remove(name)
+        if not self.failure and not self.finished then
+            self:close()
+            self.failure = err
+        end
+        return nil, err
+    end
+    return true
+end
+
+--- Reads the body to its end and keeps nothing of it.
+---@return true? ok, moonwire.Error? err
+function methods:discard()
+    check(self, 2)
+    self.buffered = nil
+    if self.failure then
+        return nil, self.failure
+    elseif self.connection then
+        local _, err = self.connection:pull_nothing(self)
+        if err then
+            return fail(self, err)
+        end
+    end
+    return true
+end
+
+--- Gives the body up and returns at once. A rest that has come already is dropped and the
+--- connection kept; otherwise the connection is closed. Twice is harmless.
+function methods:close()
+    check(self, 2)
+    local connection = self.connection
+    self.buffered = nil
+    if connection then
+        connection:leave(self)
+    end
+    unwatch(self)
+    self.connection = nil
+    if not self.failure then
+        self.failure = failure.closed("the response was closed", "body")
+        self.failure.url = self.url
+    end
+end
+
+--- for chunk in response:chunks() do: the body as it comes; raises when it breaks off.
+---@param max integer? bytes in one chunk
+---@return fun(): string?
+function methods:chunks(max)
+    check(self, 2)
+    if max ~= nil and (type(max) ~= "number" or max < 1 or max % 1 ~= 0) then
+        errors.argument(2, "max", "whole number from 1", max)
+    end
+    return function()
+        local chunk, err = next_chunk(self, max)
+        if err then
+            error(err, 0)
+        end
+        return chunk
+    end
+end
+
+--- The state of lines().
+---@class moonwire.response.Lines
+---@field text string? what is being cut up
+---@field from integer where its next line begins
+---@field pieces string[] the beginning of a line that isn't complete
+---@field size integer of the pieces
+
+local function join_line(lines, last)
+    local pieces = lines.pieces
+    pieces[#pieces + 1] = last
+    local line = table.concat(pieces)
+    lines.pieces, lines.size = {}, 0
+    return line
+end
+
+local function keep_piece(self, lines, limit)
+    local piece = lines.text:sub(lines.from)
+    lines.text, lines.size = nil, lines.size + #piece
+    if lines.size > limit then
+        self:close()
+        self.failure = errors.new {
+            kind = "limit", phase = "body", url = self.url,
+            message = ("a line of the body is longer than %d bytes"):format(limit),
+        }
+        error(self.failure, 0)
+    end
+    lines.pieces[#lines.pieces + 1] = piece
+end
+
+local function next_line(self, lines, limit)
+    while true do
+        if not lines.text then
+            local chunk, err = next_chunk(self)
+            if err then
+                error(err, 0)
+            elseif not chunk then
+                return #lines.pieces > 0 and join_line(lines, "") or nil
+            end
+            lines.text, lines.from = chunk, 1
+        end
+        local stop = lines.text:find("\n", lines.from, true)
+        if stop then
+            local line = join_line(lines, lines.text:sub(lines.from, stop - 1))
+            lines.from = stop + 1
+            if lines.from > #lines.text then
+                lines.text = nil
+            end
+            return line:byte(-1) == 13 and line:sub(1, -2) or line
+        end
+        keep_piece(self, lines, limit)
+    end
+end
+
+--- for line in response:lines() do: the body line by line, without "\n" or "\r\n"; a last line
+--- without an end counts. Raises when the body breaks off or a line has more than `limit` bytes.
+---@param limit integer? 1 MiB if none is given
+---@return fun(): string?
+function methods:lines(limit)
+    check(self, 2)
+    if limit ~= nil and (type(limit) ~= "number" or limit < 1) then
+        errors.argument(2, "limit", "number from 1", limit)
+    end
+    local lines = { text = nil, from = 1, pieces = {}, size = 0 }
+    return function()
+        return next_line(self, lines, limit or LINE_LIMIT)
+    end
+end
+
+return M

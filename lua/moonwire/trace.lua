@@ -1,0 +1,93 @@
+-- trace.lua - a transcript like curl -v's: what is sent, what comes, and what becomes of the
+-- connections, with secrets left out.  It never changes what it watches.
+
+local core = require "moonwire.core"
+local errors = require "moonwire.error"
+
+local SECRET = {
+    ["authorization"] = true,
+    ["cookie"] = true,
+    ["proxy-authorization"] = true,
+    ["set-cookie"] = true,
+}
+
+---@class moonwire.Trace
+---@field private write fun(text: string)
+local methods = {}
+local Trace = { __index = methods, __name = "moonwire.Trace" }
+
+local function shown(name, value)
+    return SECRET[name:lower()] and "<redacted>" or value
+end
+
+-- Control bytes could move a terminal's cursor or colour what follows.
+local function printable(text)
+    return (text:gsub("[%z\1-\8\10-\31\127]", "?"))
+end
+
+function methods:line(mark, text)
+    self.write(mark .. printable(text) .. "\n")
+end
+
+--- Notes what happened to a connection.
+---@param format string
+---@param ... any
+function methods:note(format, ...)
+    self:line("* ", format:format(...))
+end
+
+--- Writes a request head down.
+---@param bytes string as it is sent
+function methods:request(bytes)
+    for line in bytes:gmatch "([^\r\n]*)\r\n" do
+        local name, value = line:match "^([^%s:]+): ?(.*)$"
+        self:line("> ", name and name .. ": " .. shown(name, value) or line)
+    end
+end
+
+--- Writes a response head down.
+---@param head table http_version, status, reason, headers: of the codec, or a response
+function methods:response(head)
+    self:line("< ", ("HTTP/%s %d %s"):format(head.http_version, head.status, head.reason or ""))
+    for name, value in head.headers:each() do
+        self:line("< ", name .. ": " .. shown(name, value))
+    end
+    self:line("<", "")
+end
+
+local M = {}
+
+local function to_stderr(text)
+    io.stderr:write(text)
+end
+
+--- Makes a transcript that goes to `write`, for one connection or client (`trace = ...`).
+---@param write? fun(text: string) nil: to stderr
+---@return moonwire.Trace
+function M.new(write)
+    if write ~= nil then
+        errors.check(2, "write", "function", write)
+    end
+    return setmetatable({ write = write or to_stderr }, Trace)
+end
+
+--- Turns the transcript on for every connection made from now on.
+---@param write? fun(text: string) nil: to stderr
+function M.enable(write)
+    core.state.trace = M.new(write)
+end
+
+--- Turns it off for every connection made from now on.
+function M.disable()
+    core.state.trace = nil
+end
+
+--- Turns it on where the environment says MOONWIRE_TRACE=1.
+function M.from_environment()
+    local value = os.getenv "MOONWIRE_TRACE"
+    if value and value ~= "" and value ~= "0" then
+        M.enable()
+    end
+end
+
+return M
