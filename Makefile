@@ -1,5 +1,14 @@
-# Builds moonwire, tests it, installs it.  `make demo` and `make test` also
-# install what they need (tools/deps); no other target touches the machine.
+# Builds moonwire, tests it, installs it.
+#
+#   make            core.so and the command, below build/
+#   make demo       installs what is missing, builds, shows moonwire at work
+#   make test       the same, then every spec; SPEC=spec/core runs a part
+#   make check      lint, format, warnings of gcc and clang, cppcheck, floors, globals
+#   make check-san  every spec under the address and undefined behaviour sanitizers
+#   make install    PREFIX=/usr/local DESTDIR= ; make uninstall takes it away again
+#
+# demo, test, check and check-san ask tools/deps for what they need; no other target touches
+# the machine.
 
 BUILD := build
 PREFIX := /usr/local
@@ -7,11 +16,18 @@ DESTDIR :=
 BINDIR = $(PREFIX)/bin
 LUADIR = $(PREFIX)/share/lua/5.1
 LIBDIR = $(PREFIX)/lib/lua/5.1
-CFLAGS := -O2 -g
+CFLAGS ?= -O2 -g
 LUAJIT := luajit
+SPEC := spec
 
 pkg = $(shell pkg-config $(1) 2>/dev/null)
 system = $(patsubst -I%,-isystem %,$(1))# no warnings from other people's headers
+
+# SAN=1: all of it under the sanitizers, with a luajit of its own to run the specs
+ifdef SAN
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+override CFLAGS += $(SAN_FLAGS)
+endif
 
 ifdef LUA_INCDIR
 LUA_CFLAGS := -isystem $(LUA_INCDIR)
@@ -38,15 +54,17 @@ OWN := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Wall -Wextra -Wconversion -Wshado
 COMPILE = $(CC) $(OWN) $(LLHTTP_CFLAGS) $(LUA_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard src/core/*.c src/io/*.c src/lua/*.c)))
 MAIN_OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/main.c))
+SAN_OBJ := $(if $(SAN),$(BUILD)/obj/san/newstate.o)
 CORE := $(BUILD)/moonwire/core.so
 MAIN := $(if $(MAIN_OBJ),$(BUILD)/bin/moonwire)
 LINK_CORE = $(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,--as-needed \
 	-Wl,--version-script=src/moonwire.map -o $(CORE) $(OBJ) $(CORE_LIBS)
-LINK_MAIN = $(CC) $(CFLAGS) $(LDFLAGS) -pthread -Wl,-E -o $(MAIN) $(MAIN_OBJ) $(MAIN_LIBS)
+LINK_MAIN = $(CC) $(CFLAGS) $(LDFLAGS) -pthread -Wl,-E -o $(MAIN) $(MAIN_OBJ) $(SAN_OBJ) $(MAIN_LIBS)
 
-.PHONY: all clean FORCE
+.PHONY: all demo test check check-lint check-format check-warnings check-cppcheck check-globals \
+	check-san floors format install uninstall clean FORCE
 .DELETE_ON_ERROR:
-all: $(CORE) $(MAIN)
+all: $(CORE) $(MAIN) $(if $(SAN),$(BUILD)/bin/luajit)
 
 # A changed command line is a changed prerequisite: its file is written anew.
 $(BUILD)/compile.flags $(BUILD)/core.flags $(BUILD)/main.flags: FORCE
@@ -72,9 +90,85 @@ $(CORE): $(OBJ) src/moonwire.map $(BUILD)/core.flags
 	@mkdir -p $(@D)
 	$(LINK_CORE)
 
-$(BUILD)/bin/moonwire: $(MAIN_OBJ) $(BUILD)/main.flags
+$(BUILD)/bin/moonwire: $(MAIN_OBJ) $(SAN_OBJ) $(BUILD)/main.flags
 	@mkdir -p $(@D)
 	$(LINK_MAIN)
+
+$(BUILD)/obj/san/%.o: tools/san/%.c $(BUILD)/compile.flags
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(BUILD)/bin/luajit: $(BUILD)/obj/san/luajit.o $(SAN_OBJ) $(BUILD)/main.flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -Wl,-E -o $@ $(filter %.o,$^) $(LUA_LIBS)
+
+demo:
+	@tools/deps build
+	@$(MAKE) --no-print-directory all
+	@$(BUILD)/bin/moonwire examples/demo.lua
+
+test:
+	@tools/deps build test
+	@$(MAKE) --no-print-directory all
+	@$(RUN_SPECS)
+
+RUN_SPECS = MOONWIRE_BUILD=$(abspath $(BUILD)) MOONWIRE_LUAJIT=$(LUAJIT) \
+	MOONWIRE_CC="$(CC) $(LUA_CFLAGS) $(CFLAGS)" tools/spec $(SPEC)
+
+check-san:
+	@tools/deps build san
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san SAN=1 CFLAGS="-O1 -g" run-san
+
+.PHONY: run-san
+run-san: all
+	@MOONWIRE_SAN=1 $(subst MOONWIRE_LUAJIT=$(LUAJIT),MOONWIRE_LUAJIT=$(abspath $(BUILD)/bin/luajit),$(RUN_SPECS))
+
+check:
+	@tools/deps build check
+	@$(MAKE) --no-print-directory check-lint check-format check-warnings check-cppcheck floors \
+	    check-globals
+	@echo "check: nothing found"
+
+C_FILES = $(wildcard src/*.c src/*/*.c src/*/*.h include/*.h tools/*/*.c spec/*/*.c spec/*/*.h)
+LUA_FILES = $(wildcard lua spec examples bench tools *.rockspec)
+
+check-lint:
+	@echo 'require "luacheck.main"' | $(LUAJIT) - --quiet --no-color $(LUA_FILES)
+
+check-format:
+	@clang-format --dry-run -Werror $(C_FILES)
+
+format:
+	clang-format -i $(C_FILES)
+
+# -O2 finds more than -O0 does
+check-warnings:
+	@$(MAKE) --no-print-directory --silent BUILD=$(BUILD)/check/gcc CC=gcc CFLAGS="-O2 -Werror" all
+	@$(MAKE) --no-print-directory --silent BUILD=$(BUILD)/check/clang CC=clang CFLAGS="-O2 -Werror" all
+
+check-cppcheck:
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --error-exitcode=1 --suppress=missingIncludeSystem -D_GNU_SOURCE -Isrc -Iinclude src
+
+floors:
+	@$(LUAJIT) tools/floors.lua
+
+# An object file with writable data fails: two Lua states in one process share nothing.
+# (.data.rel.ro is read-only once the loader is done with it.)
+check-globals: $(OBJ)
+	@size -A -d $^ | awk '/:$$/ || /  :/ { file = $$1 } \
+	    /^\.t?(data|bss)/ && !/^\.data\.rel\.ro/ && $$2 > 0 { print file ": writable " $$1; bad = 1 } \
+	    END { exit bad }'
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/moonwire
+	install -m 755 $(MAIN) $(DESTDIR)$(BINDIR)/moonwire
+	install -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/moonwire/core.so
+	cd lua && find moonwire -name '*.lua' -exec install -D -m 644 {} $(abspath $(DESTDIR)$(LUADIR))/{} \;
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/moonwire
+	rm -rf $(DESTDIR)$(LIBDIR)/moonwire $(DESTDIR)$(LUADIR)/moonwire
 
 clean:
 	rm -rf $(BUILD)

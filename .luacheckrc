@@ -1,0 +1,5 @@
+std = "luajit"
+self = false
+max_line_length = 100
+files["spec"] = { std = "+busted" }
+files["lua/moonwire/backend/ngx.lua"] = { read_globals = { "ngx" } }
