@@ -141,7 +141,6 @@ end
 -- The answer ----------------------------------------------------------------------------------
 
 ---@class moonwire.testing.Respond
----@field begun boolean the head has been sent
 ---@field private exchange table
 ---@overload fun(status: integer, body: nil|string|table|function, fields: table?, opts: table?)
 local respond_methods = {}
@@ -200,6 +199,19 @@ function respond_methods:inform(status, fields)
     local exchange = self.exchange
     check(exchange, exchange.h1:send_response(status, M.reason(status), headers.new(fields or {})))
     flush(exchange)
+end
+
+--- Whether the answer's head has been sent.
+---@return boolean
+function respond_methods:has_begun()
+    return self.exchange.begun
+end
+
+--- Hands the stream over: the handler writes bytes itself, and the connection is closed afterwards.
+---@return moonwire.Stream
+function respond_methods:take_over()
+    self.exchange.begun, self.exchange.raw = true, true
+    return self.exchange.stream
 end
 
 local function send_whole(self, status, text, fields, opts)
