@@ -111,8 +111,8 @@ struct mw_h1;
 
 /* Returns a codec that the caller owns, or NULL when out of memory.  `limits`
  * is copied; NULL stands for the defaults. */
-struct mw_h1 *mw_h1_new(enum mw_h1_role role,
-    const struct mw_h1_limits *limits);
+struct mw_h1 *mw_h1_new(
+    enum mw_h1_role role, const struct mw_h1_limits *limits);
 void mw_h1_free(struct mw_h1 *h1); /* NULL is allowed */
 
 /* Reading -----------------------------------------------------------------*/
@@ -176,8 +176,8 @@ int mw_h1_send_request(struct mw_h1 *h1, const struct mw_h1_request *request);
 /* Sends an informational or the final response; a response that can't have a
  * body gets none.  MW_ESTATE before the request's head is in or after a final
  * response, else as mw_h1_request_build(). */
-int mw_h1_send_response(struct mw_h1 *h1,
-    const struct mw_h1_response_parts *parts, ptrdiff_t *at);
+int mw_h1_send_response(
+    struct mw_h1 *h1, const struct mw_h1_response_parts *parts, ptrdiff_t *at);
 
 /* Sends a piece of the body, which is lent until it is sent: only when the
  * piece before has been sent (MW_ESTATE).  MW_EBODY_LONG, MW_EBODY_NONE. */
@@ -193,14 +193,15 @@ void mw_h1_send_abort(struct mw_h1 *h1);
 /* What is to be sent, in order: returns how many slices, 0 when there is
  * nothing; good until the next call of a send function or mw_h1_output_sent(),
  * which says how many bytes of them went. */
-int mw_h1_output_borrow(const struct mw_h1 *h1,
-    struct mw_slice slices[MW_H1_SLICES]);
+int mw_h1_output_borrow(
+    const struct mw_h1 *h1, struct mw_slice slices[MW_H1_SLICES]);
 void mw_h1_output_sent(struct mw_h1 *h1, size_t len);
 bool mw_h1_has_output(const struct mw_h1 *h1);
 
 /* The exchange ------------------------------------------------------------*/
 
-/* Whether another exchange may follow (HTTP-RULES 1.2), and if not, why. */
+/* Whether another exchange may follow (RFC 9112 section 9.3), and if not,
+ * why. */
 enum mw_h1_reuse mw_h1_reusable(const struct mw_h1 *h1);
 const char *mw_h1_reuse_name(enum mw_h1_reuse reuse);
 

@@ -59,18 +59,18 @@ struct mw_slice mw_headers_name(const struct mw_headers *h, size_t i);
 struct mw_slice mw_headers_value(const struct mw_headers *h, size_t i);
 
 /* The index of the first field of that name from `from` on, or -1. */
-ptrdiff_t mw_headers_find(const struct mw_headers *h, const char *name,
-    size_t name_len, size_t from);
+ptrdiff_t mw_headers_find(
+    const struct mw_headers *h, const char *name, size_t name_len, size_t from);
 
 /* Checks both, trims the value and appends.  Returns MW_OK, MW_ENAME,
  * MW_EVALUE or MW_ENOMEM; nothing has changed on failure. */
-int mw_headers_add(struct mw_headers *h, struct mw_slice name,
-    struct mw_slice value);
+int mw_headers_add(
+    struct mw_headers *h, struct mw_slice name, struct mw_slice value);
 
 /* As add, but takes the place of the first field of that name; the others of
  * that name go. */
-int mw_headers_set(struct mw_headers *h, struct mw_slice name,
-    struct mw_slice value);
+int mw_headers_set(
+    struct mw_headers *h, struct mw_slice name, struct mw_slice value);
 
 /* Returns how many fields went. */
 size_t mw_headers_remove(struct mw_headers *h, struct mw_slice name);
@@ -85,8 +85,8 @@ void mw_headers_drop_field(struct mw_headers *h, size_t i);
  * which is good as long as that memory is.  mw_headers_unfix() moves it to the
  * heap, so that it may change (MW_OK or MW_ENOMEM). */
 size_t mw_headers_fixed_size(const struct mw_headers *h);
-void mw_headers_copy_fixed(struct mw_headers *to, const struct mw_headers *h,
-    char *memory);
+void mw_headers_copy_fixed(
+    struct mw_headers *to, const struct mw_headers *h, char *memory);
 int mw_headers_unfix(struct mw_headers *h);
 
 /* The fields as they are sent, each line with its CRLF: how long they are, and

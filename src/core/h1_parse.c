@@ -1,0 +1,187 @@
+/* h1_parse.c - the codec's side of llhttp, which cuts heads and chunks into
+ * tokens and is stopped at the end of each.  It decides nothing about framing.
+ */
+#include "core/h1_internal.h"
+
+#include <assert.h>
+
+#include "core/err.h"
+
+/* An offset into the block to which this run's bytes will be appended. */
+static uint32_t
+offset_of(const struct mw_h1 *h1, const char *at)
+{
+    return (uint32_t)(h1->fields->block_len + (size_t)(at - h1->run));
+}
+
+static int
+refuse_field(struct mw_h1 *h1)
+{
+    if (h1->fields == &h1->trailers)
+        mw_h1_fail(h1, MW_EH1_TRAILER, "more than %zu trailer fields",
+            h1->limits.trailer_count);
+    else
+        mw_h1_fail(h1, MW_EH1_HEADER_COUNT, "more than %zu header fields",
+            h1->limits.header_count);
+    return HPE_USER;
+}
+
+static int
+on_header_field(llhttp_t *parser, const char *at, size_t len)
+{
+    struct mw_h1 *h1 = parser->data;
+    size_t most = h1->fields == &h1->trailers ? h1->limits.trailer_count
+                                              : h1->limits.header_count;
+
+    if (!h1->in_field) {
+        if (h1->fields->count >= most)
+            return refuse_field(h1);
+        h1->in_field = true;
+        h1->field = (struct mw_field){.name = offset_of(h1, at)};
+    }
+    h1->field.name_len += (uint32_t)len;
+    return HPE_OK;
+}
+
+static int
+on_header_value(llhttp_t *parser, const char *at, size_t len)
+{
+    struct mw_h1 *h1 = parser->data;
+
+    if (len == 0)
+        return HPE_OK;
+    if (h1->field.value_len == 0)
+        h1->field.value = offset_of(h1, at);
+    h1->field.value_len += (uint32_t)len;
+    return HPE_OK;
+}
+
+static int
+on_header_value_complete(llhttp_t *parser)
+{
+    struct mw_h1 *h1 = parser->data;
+
+    h1->in_field = false;
+    if (mw_headers_append_field(h1->fields, h1->field) == MW_OK)
+        return HPE_OK;
+    mw_h1_fail(h1, MW_ENOMEM, "header fields");
+    return HPE_USER;
+}
+
+static int
+on_headers_complete(llhttp_t *parser)
+{
+    (void)parser;
+    return HPE_PAUSED; /* h1_head.c takes over */
+}
+
+/* The size stands in content_length, as llhttp.h promises. */
+static int
+on_chunk_header(llhttp_t *parser)
+{
+    struct mw_h1 *h1 = parser->data;
+
+    if (parser->content_length > MW_H1_LARGEST_LENGTH) {
+        mw_h1_fail(h1, MW_EH1_CHUNK, "a chunk larger than 2^53-1 bytes");
+        return -1;
+    }
+    h1->last_chunk = parser->content_length == 0;
+    return h1->last_chunk ? HPE_PAUSED : HPE_OK;
+}
+
+static int
+on_body(llhttp_t *parser, const char *at, size_t len)
+{
+    struct mw_h1 *h1 = parser->data;
+
+    assert(h1->piece.len == 0);
+    h1->piece = (struct mw_slice){at, len};
+    return HPE_PAUSED;
+}
+
+static int
+on_message_complete(llhttp_t *parser)
+{
+    (void)parser;
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_header_value_complete = on_header_value_complete,
+    .on_headers_complete = on_headers_complete,
+    .on_chunk_header = on_chunk_header,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+/* Two of llhttp's errors stand for several rules; which one it was shows in
+ * the fields that it has already seen. */
+static int
+code_of(const struct mw_h1 *h1, llhttp_errno_t why)
+{
+    bool has_length = (h1->parser.flags & F_CONTENT_LENGTH) != 0;
+    bool coded = (h1->parser.flags & F_TRANSFER_ENCODING) != 0;
+    int code = h1->rx == RX_CHUNKED ? MW_EH1_CHUNK : MW_EH1_SYNTAX;
+
+    switch ((int)why) { /* llhttp's enum grows with its versions */
+    case HPE_INVALID_VERSION:
+    case HPE_PAUSED_H2_UPGRADE:
+        return MW_EH1_VERSION;
+    case HPE_INVALID_HEADER_TOKEN:
+        return MW_EH1_HEADER;
+    case HPE_INVALID_CONTENT_LENGTH:
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        return coded ? MW_EH1_FRAMING : MW_EH1_LENGTH;
+    case HPE_INVALID_TRANSFER_ENCODING:
+        return has_length ? MW_EH1_FRAMING : MW_EH1_CODING;
+    case HPE_INVALID_CHUNK_SIZE:
+        return MW_EH1_CHUNK;
+    case HPE_LF_EXPECTED:
+    case HPE_CR_EXPECTED:
+    case HPE_STRICT:
+    case HPE_UNEXPECTED_SPACE:
+        return h1->rx == RX_TRAILER || h1->fields->count > 0 ? MW_EH1_HEADER
+                                                             : code;
+    default:
+        return code;
+    }
+}
+
+int
+mw_h1_parse(struct mw_h1 *h1, size_t len)
+{
+    const char *end = h1->in + len;
+    llhttp_errno_t why;
+
+    if (llhttp_get_errno(&h1->parser) == HPE_PAUSED)
+        llhttp_resume(&h1->parser);
+    h1->run = h1->in;
+    why = llhttp_execute(&h1->parser, h1->in, len);
+    if (why != HPE_OK && why != HPE_USER)
+        end = llhttp_get_error_pos(&h1->parser);
+    if (h1->error != MW_OK) /* a callback's word counts more */
+        return h1->error;
+    if (why != HPE_OK && why != HPE_PAUSED)
+        return mw_h1_fail(
+            h1, code_of(h1, why), "%s", llhttp_get_error_reason(&h1->parser));
+    h1->in = end;
+    return why == HPE_PAUSED;
+}
+
+void
+mw_h1_parse_init(struct mw_h1 *h1)
+{
+    llhttp_init(&h1->parser,
+        h1->role == MW_H1_CLIENT ? HTTP_RESPONSE : HTTP_REQUEST, &settings);
+    h1->parser.data = h1;
+}
+
+void
+mw_h1_parse_fields(struct mw_h1 *h1, struct mw_headers *fields)
+{
+    mw_headers_clear(fields);
+    h1->fields = fields;
+    h1->in_field = false;
+}

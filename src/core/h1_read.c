@@ -1,0 +1,261 @@
+/* h1_read.c - received bytes -> events, one step for each phase.  Where a
+ * message begins and ends is decided here and in h1_head.c, never by llhttp. */
+#include "core/h1_internal.h"
+
+#include <assert.h>
+
+#include "core/err.h"
+
+/* Nothing left to read: the caller shall bring more, unless EOF came. */
+static int
+starve(struct mw_h1 *h1)
+{
+    bool untouched = h1->rx == RX_IDLE || h1->rx == RX_DONE ||
+                     (h1->rx == RX_START && h1->head_bytes == 0);
+
+    if (!h1->eof)
+        return MW_H1_NEED_DATA;
+    if (untouched)
+        return mw_h1_fail(h1, MW_EOF, "before any byte of a message");
+    if (h1->rx == RX_LENGTH)
+        return mw_h1_fail(h1, MW_EH1_TRUNCATED,
+            "%llu bytes of the body are missing",
+            (unsigned long long)h1->body_left);
+    return mw_h1_fail(h1, MW_EH1_TRUNCATED, "%s",
+        h1->rx == RX_START || h1->rx == RX_HEAD
+            ? "in the head"
+            : "the last chunk did not come");
+}
+
+/* Steps over empty lines (RFC 9112 section 2.2): whole CRLFs only.  Returns
+ * how many bytes. */
+static size_t
+skip_empty_lines(struct mw_h1 *h1)
+{
+    const char *from = h1->in;
+
+    while (h1->in < h1->in_end && *h1->in == (h1->blank_cr ? '\n' : '\r')) {
+        h1->blank_cr = !h1->blank_cr;
+        h1->in++;
+    }
+    return (size_t)(h1->in - from);
+}
+
+static int
+read_idle(struct mw_h1 *h1)
+{
+    h1->blanks += skip_empty_lines(h1);
+    if (h1->in < h1->in_end || h1->blanks > IDLE_BLANKS)
+        return mw_h1_fail(h1, MW_EH1_UNSOLICITED, "%s",
+            h1->rx == RX_IDLE ? "no request is out"
+                              : "they follow a complete response");
+    return starve(h1);
+}
+
+static int
+read_start(struct mw_h1 *h1)
+{
+    h1->head_bytes += skip_empty_lines(h1);
+    if (h1->head_bytes > h1->limits.head_bytes)
+        return mw_h1_fail(h1, MW_EH1_HEAD_BYTES, "more than %zu bytes",
+            h1->limits.head_bytes);
+    if (h1->in == h1->in_end)
+        return starve(h1);
+    if (h1->blank_cr || *h1->in == '\n')
+        return mw_h1_fail(h1, MW_EH1_SYNTAX, "CR or LF alone");
+    llhttp_reset(&h1->parser);
+    mw_h1_parse_fields(h1, &h1->headers);
+    h1->rx = RX_HEAD;
+    return MW_H1_GO_ON;
+}
+
+static int
+read_head(struct mw_h1 *h1)
+{
+    size_t left = h1->limits.head_bytes - h1->head_bytes;
+    size_t len = (size_t)(h1->in_end - h1->in);
+    int stopped;
+    size_t used;
+
+    if (len == 0)
+        return starve(h1);
+    if (left == 0)
+        return mw_h1_fail(h1, MW_EH1_HEAD_BYTES, "more than %zu bytes",
+            h1->limits.head_bytes);
+    stopped = mw_h1_parse(h1, len < left ? len : left);
+    if (stopped < 0)
+        return stopped;
+    used = (size_t)(h1->in - h1->run);
+    h1->head_bytes += used;
+    if (mw_headers_append_raw(&h1->headers, h1->run, used) != MW_OK)
+        return mw_h1_fail(h1, MW_ENOMEM, "a head");
+    return stopped ? mw_h1_head_finish(h1) : MW_H1_GO_ON;
+}
+
+static int
+give_body(struct mw_h1 *h1, const char *data, size_t len)
+{
+    h1->body = (struct mw_slice){data, len};
+    h1->counts.body_in += len;
+    return MW_H1_BODY;
+}
+
+/* Bodies that are not chunked need no parser. */
+static int
+read_plain(struct mw_h1 *h1, size_t max)
+{
+    size_t len = (size_t)(h1->in_end - h1->in);
+    const char *data = h1->in;
+
+    if (h1->rx == RX_LENGTH && h1->body_left == 0) {
+        h1->rx = RX_ENDING;
+        return MW_H1_GO_ON;
+    }
+    if (len == 0 && h1->rx == RX_CLOSE && h1->eof) {
+        h1->rx = RX_ENDING;
+        return MW_H1_GO_ON;
+    }
+    if (len == 0)
+        return starve(h1);
+    if (len > max)
+        len = max;
+    if (h1->rx == RX_LENGTH) {
+        if (len > h1->body_left)
+            len = (size_t)h1->body_left;
+        h1->body_left -= len;
+    }
+    h1->in += len;
+    return give_body(h1, data, len);
+}
+
+static int
+give_piece(struct mw_h1 *h1, size_t max)
+{
+    const char *data = h1->piece.data;
+    size_t len = h1->piece.len < max ? h1->piece.len : max;
+
+    h1->piece.data += len;
+    h1->piece.len -= len;
+    return give_body(h1, data, len);
+}
+
+/* Chunk framing before a piece of body is counted before that piece is: the
+ * verdict then doesn't depend on how the bytes were cut. */
+static int
+count_chunk(struct mw_h1 *h1)
+{
+    h1->overhead += (size_t)(h1->in - h1->run) - h1->piece.len;
+    if (h1->overhead > h1->limits.chunk_overhead &&
+        h1->overhead > h1->body_in / 2)
+        return mw_h1_fail(h1, MW_EH1_CHUNK_OVERHEAD,
+            "%llu bytes of framing for %llu of body",
+            (unsigned long long)h1->overhead, (unsigned long long)h1->body_in);
+    h1->body_in += h1->piece.len;
+    return MW_OK;
+}
+
+static int
+read_chunked(struct mw_h1 *h1, size_t max)
+{
+    int stopped;
+    int err;
+
+    if (h1->piece.len > 0)
+        return give_piece(h1, max);
+    if (h1->in == h1->in_end)
+        return starve(h1);
+    h1->last_chunk = false;
+    stopped = mw_h1_parse(h1, (size_t)(h1->in_end - h1->in));
+    if (stopped < 0)
+        return stopped;
+    err = count_chunk(h1);
+    if (err != MW_OK)
+        return err;
+    if (h1->last_chunk) {
+        mw_h1_parse_fields(h1, &h1->trailers);
+        h1->rx = RX_TRAILER;
+    }
+    return MW_H1_GO_ON;
+}
+
+static int
+read_trailer(struct mw_h1 *h1)
+{
+    size_t left = h1->limits.trailer_bytes - h1->trailer_bytes;
+    size_t len = (size_t)(h1->in_end - h1->in);
+    int stopped;
+    size_t used;
+
+    if (len == 0)
+        return starve(h1);
+    if (left == 0)
+        return mw_h1_fail(h1, MW_EH1_TRAILER, "more than %zu bytes",
+            h1->limits.trailer_bytes);
+    stopped = mw_h1_parse(h1, len < left ? len : left);
+    if (stopped < 0)
+        return stopped;
+    used = (size_t)(h1->in - h1->run);
+    h1->trailer_bytes += used;
+    if ((h1->in_field || h1->trailers.count > 0) && /* mostly there are none */
+        mw_headers_append_raw(&h1->trailers, h1->run, used) != MW_OK)
+        return mw_h1_fail(h1, MW_ENOMEM, "trailers");
+    if (stopped) {
+        mw_h1_trailers_finish(h1);
+        h1->rx = RX_ENDING;
+    }
+    return MW_H1_GO_ON;
+}
+
+static int
+give_end(struct mw_h1 *h1)
+{
+    h1->rx = RX_DONE;
+    if (h1->in == h1->in_end)
+        mw_h1_release_room(h1);
+    return MW_H1_END;
+}
+
+static int
+step(struct mw_h1 *h1, size_t max)
+{
+    switch (h1->rx) {
+    case RX_IDLE:
+        return read_idle(h1);
+    case RX_START:
+        return read_start(h1);
+    case RX_HEAD:
+        return read_head(h1);
+    case RX_LENGTH:
+    case RX_CLOSE:
+        return read_plain(h1, max);
+    case RX_CHUNKED:
+        return read_chunked(h1, max);
+    case RX_TRAILER:
+        return read_trailer(h1);
+    case RX_ENDING:
+        return give_end(h1);
+    case RX_DONE: /* further requests stay in line, responses have no place */
+        return h1->role == MW_H1_SERVER ? MW_H1_END : read_idle(h1);
+    case RX_UPGRADING:
+    case RX_UPGRADED:
+        h1->rx = RX_UPGRADED;
+        return MW_H1_UPGRADED;
+    }
+    return MW_ESTATE;
+}
+
+int
+mw_h1_next(struct mw_h1 *h1, size_t max)
+{
+    int event = h1->error;
+
+    assert(max > 0);
+    if (event != MW_OK)
+        return event;
+    do
+        event = step(h1, max);
+    while (event == MW_H1_GO_ON);
+    if (event < 0)
+        mw_h1_release_room(h1); /* nothing will be read any more */
+    return event;
+}
