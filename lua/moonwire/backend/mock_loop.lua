@@ -179,7 +179,7 @@ end
 
 --- Lets threads run until the main thread `handle` has been woken.
 ---@param handle moonwire.MockHandle
----@return integer code
+---@return integer code EDEADLOCK when nothing is left that could wake one
 function methods:run_until(handle)
     while true do
         local first = self.first
@@ -191,15 +191,16 @@ function methods:run_until(handle)
             if ready == handle then
                 return handle.code
             end
-            local ok, problem = state.resume(ready.co, ready.code)
+            local ok, yielded = state.resume(ready.co, ready.code)
             if not ok then
-                error(problem, 0)
+                error(yielded, 0)
+            elseif yielded ~= WAIT and coroutine.status(ready.co) == "suspended" then
+                error("a task yielded, but not to wait: coroutine.yield belongs into a generator",
+                    0)
             end
         elseif not fire(self) then
-            local others = self.waiting - 1
             forget(handle)
-            error(("the mock stands still: %d task(s) wait, and no timer, script or peer is left"
-                .. " that could wake one"):format(others), 0)
+            return core.codes.EDEADLOCK
         end
     end
 end

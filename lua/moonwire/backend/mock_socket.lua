@@ -190,7 +190,9 @@ function methods:close()
         return
     end
     self.closed = true
-    self.loop.open = self.loop.open - 1
+    if not self.sink then -- a scripted peer's end isn't counted
+        self.loop.open = self.loop.open - 1
+    end
     self:stir()
     if self.on_close then
         self.on_close()

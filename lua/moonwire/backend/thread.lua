@@ -128,6 +128,10 @@ function thread.park_shielded(me)
     me.cancelled, me.deadline = false, huge
     local code = me.backend:wait(huge)
     me.cancelled, me.deadline = me.cancelled or cancelled, deadline
+    if code == core.codes.EDEADLOCK then
+        error(("nothing can happen any more: %d task(s) wait, and no timer, socket, lookup or"
+            .. " signal is left that could wake one"):format(me.backend:stats().threads), 0)
+    end
     return code
 end
 
