@@ -20,6 +20,8 @@ CFLAGS ?= -O2 -g
 LUAJIT := luajit
 SPEC := spec
 
+# V=1 shows whole command lines
+quiet = $(if $(V),,@echo "  $(1) $@" &&)
 pkg = $(shell pkg-config $(1) 2>/dev/null)
 system = $(patsubst -I%,-isystem %,$(1))# no warnings from other people's headers
 
@@ -84,23 +86,23 @@ $(BUILD)/llhttp.ok: $(BUILD)/compile.flags
 
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/compile.flags | $(BUILD)/llhttp.ok
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	$(call quiet,CC) $(COMPILE) -MMD -MP -c -o $@ $<
 
 $(CORE): $(OBJ) src/moonwire.map $(BUILD)/core.flags
 	@mkdir -p $(@D)
-	$(LINK_CORE)
+	$(call quiet,LD) $(LINK_CORE)
 
 $(BUILD)/bin/moonwire: $(MAIN_OBJ) $(SAN_OBJ) $(BUILD)/main.flags
 	@mkdir -p $(@D)
-	$(LINK_MAIN)
+	$(call quiet,LD) $(LINK_MAIN)
 
 $(BUILD)/obj/san/%.o: tools/san/%.c $(BUILD)/compile.flags
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	$(call quiet,CC) $(COMPILE) -MMD -MP -c -o $@ $<
 
 $(BUILD)/bin/luajit: $(BUILD)/obj/san/luajit.o $(SAN_OBJ) $(BUILD)/main.flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -Wl,-E -o $@ $(filter %.o,$^) $(LUA_LIBS)
+	$(call quiet,LD) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -Wl,-E -o $@ $(filter %.o,$^) $(LUA_LIBS)
 
 demo:
 	@tools/deps build
@@ -142,9 +144,10 @@ format:
 	clang-format -i $(C_FILES)
 
 # -O2 finds more than -O0 does
-check-warnings:
-	@$(MAKE) --no-print-directory --silent BUILD=$(BUILD)/check/gcc CC=gcc CFLAGS="-O2 -Werror" all
-	@$(MAKE) --no-print-directory --silent BUILD=$(BUILD)/check/clang CC=clang CFLAGS="-O2 -Werror" all
+COMPILERS := gcc clang
+check-warnings: $(COMPILERS:%=check-warnings-%)
+check-warnings-%:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/check/$* CC=$* CFLAGS="-O2 -Werror" all
 
 check-cppcheck:
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
@@ -161,7 +164,7 @@ check-globals: $(OBJ)
 	    END { exit bad }'
 
 install: all
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/moonwire
+	@install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/moonwire $(DESTDIR)$(LUADIR)
 	install -m 755 $(MAIN) $(DESTDIR)$(BINDIR)/moonwire
 	install -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/moonwire/core.so
 	cd lua && find moonwire -name '*.lua' -exec install -D -m 644 {} $(abspath $(DESTDIR)$(LUADIR))/{} \;
