@@ -82,9 +82,11 @@ describe("make", function()
 
     it("survives that a header has gone with the last file that included it", function()
         t:run("make")
-        t:write("src/core/value.c", "int mw_value(void);\nint\nmw_value(void)\n{\n    return 3;\n}\n")
+        local alone = value_c:gsub("^[^\n]*", "int mw_value(void);"):gsub("VALUE", "3")
+        t:write("src/core/value.c", alone)
         t:write("src/lua/open.c", (open_c:gsub('#include "core/value.h"', "int mw_value(void);")))
-        local status, output = t:run("rm src/core/value.h && touch -d '+2 seconds' src/*/*.c && make")
+        t:run("rm src/core/value.h && touch -d '+2 seconds' src/*/*.c")
+        local status, output = t:run("make")
         assert.equal(0, status, output)
     end)
 
@@ -105,8 +107,8 @@ describe("make", function()
 
     it("check-globals names the object that has writable data", function()
         assert.equal(0, (t:run("make check-globals")))
-        t:write("src/core/count.c",
-            "int mw_count(void);\nstatic int count;\nint\nmw_count(void)\n{\n    return ++count;\n}\n")
+        t:write("src/core/count.c", "int mw_count(void);\nstatic int count;\n" ..
+            "int\nmw_count(void)\n{\n    return ++count;\n}\n")
         local status, output = t:run("make check-globals")
         assert.not_equal(0, status)
         assert.matches("obj/core/count.o: writable .bss", output, 1, true)
