@@ -24,6 +24,17 @@ mwL_class(lua_State *L, const char *name, const luaL_Reg *methods,
     lua_pop(L, 1);
 }
 
+void
+mwL_add_method(lua_State *L, const char *class_name, const char *name,
+    lua_CFunction function)
+{
+    luaL_getmetatable(L, class_name);
+    lua_getfield(L, -1, "__index");
+    lua_pushcfunction(L, function);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 2);
+}
+
 void *
 mwL_new(lua_State *L, const struct mwL_type *type)
 {
@@ -53,8 +64,8 @@ mwL_check(lua_State *L, int idx, const struct mwL_type *type)
 
     if (object == NULL)
         luaL_argerror(L, idx,
-            lua_pushfstring(L, "%s expected, got %s", type->name,
-                luaL_typename(L, idx)));
+            lua_pushfstring(
+                L, "%s expected, got %s", type->name, luaL_typename(L, idx)));
     return object;
 }
 

@@ -13,6 +13,10 @@
 void mwL_class(lua_State *L, const char *name, const luaL_Reg *methods,
     const luaL_Reg *meta);
 
+/* Adds a method to a class that mwL_class() has made. */
+void mwL_add_method(lua_State *L, const char *class_name, const char *name,
+    lua_CFunction function);
+
 /* What a userdata begins with: the address of its type, which no other module
  * can have there.  That makes a check as cheap as one comparison. */
 struct mwL_type {

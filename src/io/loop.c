@@ -1,0 +1,316 @@
+/* loop.c - one libev loop, its own or a host's.  It never blocks but in
+ * mw_loop_turn() and never runs Lua.
+ *
+ * Watchers stay in libev beyond the wait they were started for, because the
+ * next wait is mostly for the same thing and then costs nothing.  So that such
+ * leftovers don't keep a host's ev_run() going, each is started without a
+ * reference, and one reference stands for all waits (hold). */
+#include "io/loop.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/err.h"
+#include "io/signal.h"
+#include "io/wait.h"
+
+#define LOOP_FLAGS (EVFLAG_NOENV | EVFLAG_NOSIGMASK | EVFLAG_NOTIMERFD)
+
+void
+mw_link_init(struct mw_link *head)
+{
+    head->prev = head;
+    head->next = head;
+}
+
+void
+mw_link_append(struct mw_link *head, struct mw_link *link)
+{
+    link->prev = head->prev;
+    link->next = head;
+    head->prev->next = link;
+    head->prev = link;
+}
+
+void
+mw_link_remove(struct mw_link *link)
+{
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+}
+
+double
+mw_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static bool
+has_ready(const struct mw_loop *loop)
+{
+    return loop->ready.next != &loop->ready;
+}
+
+/* The last callback of a host's round: all that is ready is known now. */
+static void
+on_check(struct ev_loop *ev, ev_check *check, int events)
+{
+    struct mw_loop *loop = mw_container_of(check, struct mw_loop, check);
+
+    (void)ev;
+    (void)events;
+    if (loop->driven > 0)
+        return;
+    mw_loop_ref(loop); /* what is resumed may close and forget the loop */
+    mw_signal_retry(loop);
+    if (has_ready(loop))
+        loop->on_ready(loop->arg);
+    if (loop->ev != NULL)
+        mw_signal_retry(loop);
+    if (loop->ev != NULL && !has_ready(loop))
+        ev_idle_stop(loop->ev, &loop->idle);
+    mw_loop_unref(loop);
+}
+
+/* It only keeps the host's loop from waiting. */
+static void
+on_idle(struct ev_loop *ev, ev_idle *idle, int events)
+{
+    (void)ev;
+    (void)idle;
+    (void)events;
+}
+
+static void
+on_async(struct ev_loop *ev, ev_async *async, int events)
+{
+    (void)ev;
+    (void)async;
+    (void)events;
+}
+
+struct mw_loop *
+mw_loop_new(struct ev_loop *host, void (*on_ready)(void *arg), void *arg)
+{
+    struct mw_loop *loop = calloc(1, sizeof(*loop));
+
+    if (loop == NULL)
+        return NULL;
+    loop->refs = 1;
+    loop->is_host = host != NULL;
+    loop->on_ready = on_ready;
+    loop->arg = arg;
+    mw_link_init(&loop->ready);
+    mw_link_init(&loop->signals);
+    mw_link_init(&loop->handles);
+    ev_check_init(&loop->check, on_check);
+    ev_set_priority(&loop->check, EV_MINPRI);
+    ev_idle_init(&loop->idle, on_idle);
+    ev_async_init(&loop->async, on_async);
+    mw_loop_slice_renew(loop);
+    if (host != NULL) {
+        loop->ev = host;
+        ev_check_start(host, &loop->check);
+        ev_unref(host);
+        return loop;
+    }
+    loop->ev = ev_loop_new(LOOP_FLAGS | EVBACKEND_EPOLL);
+    if (loop->ev == NULL)
+        loop->ev = ev_loop_new(LOOP_FLAGS);
+    if (loop->ev == NULL) {
+        free(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+void
+mw_loop_ref(struct mw_loop *loop)
+{
+    loop->refs++;
+}
+
+void
+mw_loop_unref(struct mw_loop *loop)
+{
+    if (loop == NULL || --loop->refs > 0)
+        return;
+    mw_loop_close(loop);
+    free(loop->room);
+    free(loop);
+}
+
+void
+mw_loop_close(struct mw_loop *loop)
+{
+    struct mw_handle *handle;
+
+    if (loop->ev == NULL)
+        return;
+    while (loop->handles.next != &loop->handles) {
+        handle = mw_container_of(loop->handles.next, struct mw_handle, link);
+        mw_loop_remove(handle);
+        handle->on_close(handle);
+    }
+    assert(loop->armed == 0 && loop->waiting == 0);
+    if (loop->is_shared) {
+        ev_ref(loop->ev);
+        ev_async_stop(loop->ev, &loop->async);
+    }
+    if (loop->is_host) {
+        ev_ref(loop->ev);
+        ev_check_stop(loop->ev, &loop->check);
+        ev_idle_stop(loop->ev, &loop->idle);
+    } else {
+        ev_loop_destroy(loop->ev);
+    }
+    loop->ev = NULL;
+    loop->arg = NULL;
+}
+
+bool
+mw_loop_is_closed(const struct mw_loop *loop)
+{
+    return loop->ev == NULL;
+}
+
+int
+mw_loop_turn(struct mw_loop *loop)
+{
+    if (loop->ev == NULL)
+        return MW_ECLOSED;
+    mw_signal_retry(loop);
+    if (has_ready(loop)) {
+        ev_run(loop->ev, EVRUN_NOWAIT);
+        return MW_OK;
+    }
+    if (loop->armed == 0 && !loop->is_host && !loop->is_shared)
+        return MW_EDEADLOCK;
+    ev_run(loop->ev, EVRUN_ONCE);
+    return MW_OK;
+}
+
+void
+mw_loop_drive(struct mw_loop *loop)
+{
+    loop->driven++;
+}
+
+void
+mw_loop_undrive(struct mw_loop *loop)
+{
+    assert(loop->driven > 0);
+    loop->driven--;
+}
+
+int
+mw_loop_share(struct mw_loop *loop)
+{
+    if (loop->ev == NULL)
+        return MW_ECLOSED;
+    if (loop->is_shared)
+        return MW_OK;
+    ev_async_start(loop->ev, &loop->async);
+    if (loop->is_host)
+        ev_unref(loop->ev); /* the host decides how long it runs */
+    loop->is_shared = true;
+    return MW_OK;
+}
+
+void
+mw_loop_wake(struct mw_loop *loop)
+{
+    ev_async_send(loop->ev, &loop->async);
+}
+
+struct mw_loop_stats
+mw_loop_stats(const struct mw_loop *loop)
+{
+    return (struct mw_loop_stats){
+        .threads = loop->waiting,
+        .watchers = loop->armed - loop->lookups,
+        .tcp = loop->tcps,
+        .lookups = loop->lookups,
+    };
+}
+
+char *
+mw_loop_room_borrow(struct mw_loop *loop, size_t size)
+{
+    char *room;
+
+    if (size <= loop->room_size)
+        return loop->room;
+    room = malloc(size);
+    if (room == NULL)
+        return NULL;
+    free(loop->room);
+    loop->room = room;
+    loop->room_size = size;
+    return room;
+}
+
+void
+mw_loop_slice_renew(struct mw_loop *loop)
+{
+    loop->slice = MW_LOOP_SLICE;
+}
+
+bool
+mw_loop_slice_left(const struct mw_loop *loop)
+{
+    return loop->slice > 0;
+}
+
+void
+mw_loop_slice_use(struct mw_loop *loop)
+{
+    loop->slice--;
+}
+
+void
+mw_loop_add(struct mw_loop *loop, struct mw_handle *handle)
+{
+    mw_link_append(&loop->handles, &handle->link);
+}
+
+void
+mw_loop_remove(struct mw_handle *handle)
+{
+    mw_link_remove(&handle->link);
+}
+
+/* Keeps the one reference in step with what is armed. */
+static void
+hold(struct mw_loop *loop)
+{
+    bool wanted = loop->armed > 0;
+
+    if (wanted == loop->is_held)
+        return;
+    loop->is_held = wanted;
+    if (wanted)
+        ev_ref(loop->ev);
+    else
+        ev_unref(loop->ev);
+}
+
+void
+mw_loop_arm(struct mw_loop *loop)
+{
+    loop->armed++;
+    hold(loop);
+}
+
+void
+mw_loop_disarm(struct mw_loop *loop)
+{
+    assert(loop->armed > 0);
+    loop->armed--;
+    hold(loop);
+}

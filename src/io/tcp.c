@@ -1,0 +1,394 @@
+/* tcp.c - TCP and unix sockets that never wait. */
+#include "io/tcp.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/err.h"
+
+/* Seconds of silence before the system asks whether the peer is still there. */
+#define KEEPALIVE_IDLE 60
+
+union any_address {
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+    struct sockaddr_un path;
+};
+
+/* -- addresses ------------------------------------------------------------- */
+
+/* Fills *to from a checked or unchecked address; returns its length, 0 when it
+ * is no address. */
+static socklen_t
+to_system(const struct mw_address *from, union any_address *to)
+{
+    in_port_t port = htons((uint16_t)from->port);
+
+    memset(to, 0, sizeof(*to));
+    switch (from->family) {
+    case MW_IPV4:
+        to->ipv4.sin_family = AF_INET;
+        to->ipv4.sin_port = port;
+        if (inet_pton(AF_INET, from->text, &to->ipv4.sin_addr) != 1)
+            return 0;
+        return sizeof(to->ipv4);
+    case MW_IPV6:
+        to->ipv6.sin6_family = AF_INET6;
+        to->ipv6.sin6_port = port;
+        if (inet_pton(AF_INET6, from->text, &to->ipv6.sin6_addr) != 1)
+            return 0;
+        return sizeof(to->ipv6);
+    case MW_UNIX:
+        to->path.sun_family = AF_UNIX;
+        strcpy(to->path.sun_path, from->text);
+        return (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+                           strlen(from->text) + 1);
+    }
+    return 0;
+}
+
+static int
+from_system(const union any_address *from, socklen_t len, struct mw_address *to)
+{
+    size_t path_at = offsetof(struct sockaddr_un, sun_path);
+
+    memset(to, 0, sizeof(*to));
+    switch (from->any.sa_family) {
+    case AF_INET:
+        to->family = MW_IPV4;
+        to->port = ntohs(from->ipv4.sin_port);
+        inet_ntop(AF_INET, &from->ipv4.sin_addr, to->text, sizeof(to->text));
+        return MW_OK;
+    case AF_INET6:
+        to->family = MW_IPV6;
+        to->port = ntohs(from->ipv6.sin6_port);
+        inet_ntop(AF_INET6, &from->ipv6.sin6_addr, to->text, sizeof(to->text));
+        return MW_OK;
+    case AF_UNIX:
+        to->family = MW_UNIX;
+        if (len > path_at) /* else it has no name */
+            memcpy(to->text, from->path.sun_path,
+                strnlen(from->path.sun_path, len - path_at));
+        return MW_OK;
+    default:
+        return MW_EINVAL;
+    }
+}
+
+int
+mw_address_set(struct mw_address *address, enum mw_family family,
+    const char *text, size_t len, int port)
+{
+    union any_address ignored;
+
+    if (len == 0 || len >= sizeof(ignored.path.sun_path))
+        return MW_EINVAL;
+    if (memchr(text, '\0', len) != NULL || port < 0 || port > 65535)
+        return MW_EINVAL;
+    *address = (struct mw_address){.family = family, .port = port};
+    memcpy(address->text, text, len);
+    return to_system(address, &ignored) > 0 ? MW_OK : MW_EINVAL;
+}
+
+/* -- open and close -------------------------------------------------------- */
+
+static void
+on_close(struct mw_handle *handle)
+{
+    struct mw_tcp *tcp = mw_container_of(handle, struct mw_tcp, handle);
+
+    mw_watch_deinit(&tcp->read);
+    mw_watch_deinit(&tcp->write);
+    close(tcp->fd);
+    tcp->fd = -1;
+    tcp->loop->tcps--;
+}
+
+void
+mw_tcp_init(struct mw_tcp *tcp, struct mw_loop *loop)
+{
+    tcp->handle.on_close = on_close;
+    tcp->loop = loop;
+    tcp->fd = -1;
+    mw_loop_ref(loop);
+}
+
+void
+mw_tcp_deinit(struct mw_tcp *tcp)
+{
+    if (tcp->loop == NULL)
+        return;
+    mw_tcp_close(tcp);
+    mw_loop_unref(tcp->loop);
+    tcp->loop = NULL;
+}
+
+void
+mw_tcp_close(struct mw_tcp *tcp)
+{
+    if (mw_tcp_is_closed(tcp))
+        return;
+    on_close(&tcp->handle);
+    mw_loop_remove(&tcp->handle);
+}
+
+bool
+mw_tcp_is_closed(const struct mw_tcp *tcp)
+{
+    return tcp->loop == NULL || tcp->fd == -1;
+}
+
+/* Whether the socket can be opened now. */
+static int
+check_can_open(const struct mw_tcp *tcp)
+{
+    if (tcp->loop == NULL || mw_loop_is_closed(tcp->loop))
+        return MW_ECLOSED;
+    return tcp->fd == -1 ? MW_OK : MW_ESTATE;
+}
+
+static void
+adopt(struct mw_tcp *tcp, int fd)
+{
+    tcp->fd = fd;
+    mw_watch_init(&tcp->read, tcp->loop, fd, EV_READ);
+    mw_watch_init(&tcp->write, tcp->loop, fd, EV_WRITE);
+    mw_loop_add(tcp->loop, &tcp->handle);
+    tcp->loop->tcps++;
+}
+
+static void
+set_option(int fd, int level, int name, int value)
+{
+    (void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+/* No delay, and a vanished peer is found out some day.  None of it can fail in
+ * a way that matters.  What accept() gives inherits it from the listener. */
+static void
+set_options(int fd)
+{
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE);
+}
+
+/* Returns a fd, or a code. */
+static int
+open_socket(const union any_address *address)
+{
+    int fd = socket(
+        address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd == -1)
+        return mw_err_from_errno(errno);
+    if (address->any.sa_family != AF_UNIX)
+        set_options(fd);
+    return fd;
+}
+
+int
+mw_tcp_connect(struct mw_tcp *tcp, const struct mw_address *address)
+{
+    union any_address to;
+    socklen_t len = to_system(address, &to);
+    int err = check_can_open(tcp);
+    int fd;
+
+    if (err != MW_OK)
+        return err;
+    if (len == 0)
+        return MW_EINVAL;
+    fd = open_socket(&to);
+    if (fd < 0)
+        return fd;
+    if (connect(fd, &to.any, len) == 0) {
+        adopt(tcp, fd);
+        return MW_OK;
+    }
+    if (errno == EINPROGRESS) {
+        adopt(tcp, fd);
+        return MW_EAGAIN;
+    }
+    /* A unix socket whose queue is full says EAGAIN, but no event will tell
+     * when there is room: it is a refusal. */
+    err = mw_err_from_errno(errno == EAGAIN ? ECONNREFUSED : errno);
+    close(fd);
+    return err;
+}
+
+int
+mw_tcp_connect_result(struct mw_tcp *tcp)
+{
+    int number = 0;
+    socklen_t len = sizeof(number);
+
+    if (mw_tcp_is_closed(tcp))
+        return MW_ECLOSED;
+    if (getsockopt(tcp->fd, SOL_SOCKET, SO_ERROR, &number, &len) == -1)
+        return mw_err_from_errno(errno);
+    return number == 0 ? MW_OK : mw_err_from_errno(number);
+}
+
+int
+mw_tcp_listen(struct mw_tcp *tcp, const struct mw_address *address, int backlog)
+{
+    union any_address at;
+    socklen_t len = to_system(address, &at);
+    int err = check_can_open(tcp);
+    int fd;
+
+    if (err != MW_OK)
+        return err;
+    if (len == 0)
+        return MW_EINVAL;
+    fd = open_socket(&at);
+    if (fd < 0)
+        return fd;
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (address->family == MW_IPV6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    if (bind(fd, &at.any, len) == -1 || listen(fd, backlog) == -1)
+        goto fail;
+    adopt(tcp, fd);
+    return MW_OK;
+
+fail:
+    err = mw_err_from_errno(errno);
+    close(fd);
+    return err;
+}
+
+/* Errors of one connection that died in the queue; the next may be well. */
+static bool
+is_passing(int number)
+{
+    return number == ECONNABORTED || number == EINTR || number == EPROTO;
+}
+
+int
+mw_tcp_accept(struct mw_tcp *tcp, struct mw_tcp *into)
+{
+    int err = check_can_open(into);
+    int fd;
+
+    if (mw_tcp_is_closed(tcp))
+        return MW_ECLOSED;
+    if (err != MW_OK)
+        return err;
+    if (!mw_loop_slice_left(tcp->loop))
+        return MW_EAGAIN;
+    do {
+        fd = accept4(tcp->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (fd == -1 && is_passing(errno));
+    if (fd == -1)
+        return mw_err_from_errno(errno);
+    mw_loop_slice_use(tcp->loop);
+    adopt(into, fd);
+    return MW_OK;
+}
+
+/* -- bytes ----------------------------------------------------------------- */
+
+int
+mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
+{
+    ssize_t got;
+
+    assert(len > 0);
+    if (mw_tcp_is_closed(tcp))
+        return MW_ECLOSED;
+    if (!mw_loop_slice_left(tcp->loop))
+        return MW_EAGAIN;
+    got = recv(tcp->fd, data, len, 0);
+    if (got == -1)
+        return mw_err_from_errno(errno);
+    if (got == 0)
+        return MW_EOF;
+    mw_loop_slice_use(tcp->loop);
+    *count = (size_t)got;
+    return MW_OK;
+}
+
+int
+mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
+    size_t slice_count, size_t *count)
+{
+    struct msghdr message = {
+        .msg_iov = (struct iovec *)(uintptr_t)slices,
+        .msg_iovlen = slice_count,
+    };
+    ssize_t sent;
+
+    if (mw_tcp_is_closed(tcp))
+        return MW_ECLOSED;
+    if (!mw_loop_slice_left(tcp->loop))
+        return MW_EAGAIN;
+    sent = sendmsg(tcp->fd, &message, MSG_NOSIGNAL);
+    if (sent == -1)
+        return mw_err_from_errno(errno);
+    mw_loop_slice_use(tcp->loop);
+    *count = (size_t)sent;
+    return MW_OK;
+}
+
+int
+mw_tcp_send(struct mw_tcp *tcp, const char *data, size_t len, size_t *count)
+{
+    struct iovec slice = {(void *)(uintptr_t)data, len};
+
+    return mw_tcp_send_slices(tcp, &slice, 1, count);
+}
+
+bool
+mw_tcp_is_quiet(struct mw_tcp *tcp)
+{
+    char byte;
+
+    if (mw_tcp_is_closed(tcp))
+        return false;
+    return recv(tcp->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 &&
+           mw_err_from_errno(errno) == MW_EAGAIN;
+}
+
+int
+mw_tcp_shutdown(struct mw_tcp *tcp)
+{
+    if (mw_tcp_is_closed(tcp))
+        return MW_ECLOSED;
+    if (shutdown(tcp->fd, SHUT_WR) == -1)
+        return mw_err_from_errno(errno);
+    return MW_OK;
+}
+
+int
+mw_tcp_peer(struct mw_tcp *tcp, struct mw_address *address)
+{
+    union any_address from;
+    socklen_t len = sizeof(from);
+
+    if (mw_tcp_is_closed(tcp))
+        return MW_ECLOSED;
+    if (getpeername(tcp->fd, &from.any, &len) == -1)
+        return mw_err_from_errno(errno);
+    return from_system(&from, len, address);
+}
+
+int
+mw_tcp_name(struct mw_tcp *tcp, struct mw_address *address)
+{
+    union any_address from;
+    socklen_t len = sizeof(from);
+
+    if (mw_tcp_is_closed(tcp))
+        return MW_ECLOSED;
+    if (getsockname(tcp->fd, &from.any, &len) == -1)
+        return mw_err_from_errno(errno);
+    return from_system(&from, len, address);
+}

@@ -1,0 +1,75 @@
+/* tcp.h - TCP and unix sockets that never wait: what can't be done at once is
+ * MW_EAGAIN.  Names are looked up elsewhere (dns.h). */
+#ifndef MW_IO_TCP_H
+#define MW_IO_TCP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include "io/wait.h"
+
+/* One socket.  Embedded; fields are private but for the watches. */
+struct mw_tcp {
+    struct mw_handle handle;
+    struct mw_loop *loop; /* a reference; NULL after deinit */
+    int fd;               /* owned; -1: closed */
+    struct mw_watch read;
+    struct mw_watch write;
+};
+
+enum mw_family {
+    MW_IPV4,
+    MW_IPV6,
+    MW_UNIX
+};
+
+struct mw_address {
+    enum mw_family family;
+    int port; /* 0 with MW_UNIX */
+    char text[sizeof(((struct sockaddr_un *)0)->sun_path) + 1]; /* or path */
+};
+
+/* A numeric address, or a path.  Returns MW_OK, or MW_EINVAL when it is none:
+ * a path that is empty, too long or abstract, a port outside 0-65535. */
+int mw_address_set(struct mw_address *address, enum mw_family family,
+    const char *text, size_t len, int port);
+
+void mw_tcp_init(struct mw_tcp *tcp, struct mw_loop *loop); /* closed */
+void mw_tcp_deinit(struct mw_tcp *tcp);
+
+/* Closes; whoever waits gets MW_ECLOSED.  Twice is harmless. */
+void mw_tcp_close(struct mw_tcp *tcp);
+bool mw_tcp_is_closed(const struct mw_tcp *tcp);
+
+/* Each returns MW_OK (or a count), or an MW_E code; on a closed socket
+ * MW_ECLOSED; connect, listen and accept on an open one MW_ESTATE. */
+
+/* MW_EAGAIN: under way; wait for writing, then ask connect_result. */
+int mw_tcp_connect(struct mw_tcp *tcp, const struct mw_address *address);
+int mw_tcp_connect_result(struct mw_tcp *tcp);
+int mw_tcp_listen(
+    struct mw_tcp *tcp, const struct mw_address *address, int backlog);
+int mw_tcp_accept(struct mw_tcp *tcp, struct mw_tcp *into);
+
+/* Receives 1 to len bytes into *count, or MW_EOF.  len > 0. */
+int mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count);
+
+/* Sends at least 1 byte. */
+int mw_tcp_send(
+    struct mw_tcp *tcp, const char *data, size_t len, size_t *count);
+int mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
+    size_t slice_count, size_t *count);
+
+/* True when there is nothing to read, not even an end or an error. */
+bool mw_tcp_is_quiet(struct mw_tcp *tcp);
+
+/* No more will be sent. */
+int mw_tcp_shutdown(struct mw_tcp *tcp);
+
+int mw_tcp_peer(struct mw_tcp *tcp, struct mw_address *address);
+int mw_tcp_name(struct mw_tcp *tcp, struct mw_address *address);
+
+#endif

@@ -1,0 +1,297 @@
+/* wait.c - waiters and what they wait for.  A wait that ends is taken off its
+ * fd, timer and lookup at once; only then it is queued. */
+#include "io/wait.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "core/err.h"
+
+/* Behind fds: what has arrived in time is not late because we are. */
+enum {
+    TIMER_PRIORITY = -1
+};
+
+/* -- the queue ------------------------------------------------------------- */
+
+static void
+put_ready(struct mw_waiter *waiter, int code)
+{
+    struct mw_loop *loop = waiter->loop;
+
+    waiter->state = MW_WAITER_READY;
+    waiter->code = code;
+    waiter->order = ++loop->order;
+    mw_link_append(&loop->ready, &waiter->ready);
+    if (loop->is_host)
+        ev_idle_start(loop->ev, &loop->idle);
+}
+
+uint64_t
+mw_loop_ready_mark(const struct mw_loop *loop)
+{
+    return loop->order;
+}
+
+struct mw_waiter *
+mw_loop_take_ready(struct mw_loop *loop, uint64_t mark)
+{
+    struct mw_waiter *waiter;
+
+    if (loop->ready.next == &loop->ready)
+        return NULL;
+    waiter = mw_container_of(loop->ready.next, struct mw_waiter, ready);
+    if (waiter->order > mark)
+        return NULL;
+    mw_link_remove(&waiter->ready);
+    waiter->state = MW_WAITER_IDLE;
+    loop->waiting--;
+    return waiter;
+}
+
+/* -- the timer ------------------------------------------------------------- */
+
+/* libev has stopped a timer that fired, and has let go of a reference that we
+ * had taken off already: hence the ev_ref before. */
+static void
+stop_timer(struct mw_waiter *waiter)
+{
+    if (!waiter->is_timer_on)
+        return;
+    ev_ref(waiter->loop->ev);
+    ev_timer_stop(waiter->loop->ev, &waiter->timer);
+    waiter->is_timer_on = false;
+}
+
+/* A running timer that fires before the deadline is left alone: it starts
+ * itself again for the rest.  So a thread that waits a hundred times a second,
+ * thirty seconds at most each time, touches the heap twice a minute. */
+static void
+start_timer(struct mw_waiter *waiter, double now)
+{
+    struct ev_loop *ev = waiter->loop->ev;
+
+    if (waiter->is_timer_on && ev_is_active(&waiter->timer) &&
+        waiter->timer_at <= waiter->deadline)
+        return;
+    stop_timer(waiter);
+    ev_now_update(ev); /* libev counts from there */
+    ev_timer_set(&waiter->timer, fmax(waiter->deadline - now, 0), 0);
+    ev_timer_start(ev, &waiter->timer);
+    ev_unref(ev);
+    waiter->is_timer_on = true;
+    waiter->timer_at = waiter->deadline;
+}
+
+static void
+on_timer(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    struct mw_waiter *waiter = mw_container_of(timer, struct mw_waiter, timer);
+    double now;
+
+    (void)ev;
+    (void)events;
+    stop_timer(waiter);
+    if (waiter->state != MW_WAITER_PARKED || waiter->deadline == HUGE_VAL)
+        return;
+    now = mw_now();
+    if (now < waiter->deadline)
+        start_timer(waiter, now);
+    else
+        mw_waiter_end(waiter, MW_ETIMEOUT);
+}
+
+/* -- waiters --------------------------------------------------------------- */
+
+/* Takes a parked waiter off all that could end its wait. */
+static void
+detach(struct mw_waiter *waiter)
+{
+    for (int i = 0; i < 2; i++) {
+        if (waiter->watches[i] == NULL)
+            continue;
+        waiter->watches[i]->waiter = NULL;
+        waiter->watches[i] = NULL;
+        mw_loop_disarm(waiter->loop);
+    }
+    if (waiter->deadline != HUGE_VAL) {
+        waiter->deadline = HUGE_VAL;
+        mw_loop_disarm(waiter->loop);
+    }
+    if (waiter->on_leave != NULL) {
+        void (*on_leave)(void *) = waiter->on_leave;
+
+        waiter->on_leave = NULL;
+        on_leave(waiter->arg);
+    }
+}
+
+static void
+on_close(struct mw_handle *handle)
+{
+    struct mw_waiter *waiter =
+        mw_container_of(handle, struct mw_waiter, handle);
+
+    mw_waiter_drop(waiter, MW_ECLOSED);
+    stop_timer(waiter);
+}
+
+void
+mw_waiter_init(struct mw_waiter *waiter, struct mw_loop *loop)
+{
+    *waiter = (struct mw_waiter){.loop = loop, .deadline = HUGE_VAL};
+    waiter->handle.on_close = on_close;
+    ev_timer_init(&waiter->timer, on_timer, 0, 0);
+    ev_set_priority(&waiter->timer, TIMER_PRIORITY);
+    mw_loop_ref(loop);
+    if (loop->ev != NULL)
+        mw_loop_add(loop, &waiter->handle);
+}
+
+void
+mw_waiter_deinit(struct mw_waiter *waiter)
+{
+    struct mw_loop *loop = waiter->loop;
+
+    if (loop == NULL)
+        return;
+    if (loop->ev != NULL) {
+        on_close(&waiter->handle);
+        mw_loop_remove(&waiter->handle);
+    }
+    waiter->loop = NULL;
+    mw_loop_unref(loop);
+}
+
+void
+mw_waiter_park(struct mw_waiter *waiter, double seconds)
+{
+    double now;
+
+    assert(waiter->state == MW_WAITER_IDLE && waiter->loop->ev != NULL);
+    waiter->state = MW_WAITER_PARKED;
+    waiter->loop->waiting++;
+    if (seconds == HUGE_VAL)
+        return;
+    now = mw_now();
+    waiter->deadline = now + seconds;
+    mw_loop_arm(waiter->loop);
+    start_timer(waiter, now);
+}
+
+void
+mw_waiter_watch(struct mw_waiter *waiter, struct mw_watch *watch)
+{
+    int i = waiter->watches[0] == NULL ? 0 : 1;
+
+    assert(waiter->state == MW_WAITER_PARKED && watch->waiter == NULL);
+    assert(waiter->watches[i] == NULL);
+    waiter->watches[i] = watch;
+    watch->waiter = waiter;
+    mw_loop_arm(waiter->loop);
+    if (watch->is_on)
+        return;
+    ev_io_start(waiter->loop->ev, &watch->io);
+    ev_unref(waiter->loop->ev);
+    watch->is_on = true;
+}
+
+void
+mw_waiter_lean(struct mw_waiter *waiter, void (*on_leave)(void *arg), void *arg)
+{
+    assert(waiter->state == MW_WAITER_PARKED && waiter->on_leave == NULL);
+    waiter->on_leave = on_leave;
+    waiter->arg = arg;
+}
+
+bool
+mw_waiter_end(struct mw_waiter *waiter, int code)
+{
+    if (waiter->state != MW_WAITER_PARKED)
+        return false;
+    detach(waiter);
+    put_ready(waiter, code);
+    return true;
+}
+
+void
+mw_waiter_begin(struct mw_waiter *waiter, int code)
+{
+    assert(waiter->state == MW_WAITER_IDLE && waiter->loop->ev != NULL);
+    waiter->loop->waiting++;
+    put_ready(waiter, code);
+}
+
+void
+mw_waiter_drop(struct mw_waiter *waiter, int code)
+{
+    switch (waiter->state) {
+    case MW_WAITER_IDLE:
+        return;
+    case MW_WAITER_PARKED:
+        detach(waiter);
+        break;
+    case MW_WAITER_READY:
+        mw_link_remove(&waiter->ready);
+        break;
+    }
+    waiter->state = MW_WAITER_IDLE;
+    waiter->code = code;
+    waiter->loop->waiting--;
+}
+
+void
+mw_waiter_rest(struct mw_waiter *waiter)
+{
+    if (waiter->loop->ev != NULL)
+        stop_timer(waiter);
+}
+
+/* -- watches --------------------------------------------------------------- */
+
+/* Stops it and gives the reference back that was taken off at the start. */
+static void
+stop_watch(struct mw_watch *watch)
+{
+    if (!watch->is_on)
+        return;
+    ev_ref(watch->loop->ev);
+    ev_io_stop(watch->loop->ev, &watch->io);
+    watch->is_on = false;
+}
+
+/* A reader is left on, for it will wait again; when it doesn't and there is
+ * something to read, it is stopped then.  A socket is nearly always writable,
+ * so a writer is stopped at once. */
+static void
+on_event(struct ev_loop *ev, ev_io *io, int events)
+{
+    struct mw_watch *watch = mw_container_of(io, struct mw_watch, io);
+
+    (void)ev;
+    if (watch->waiter == NULL || (events & (EV_WRITE | EV_ERROR)) != 0)
+        stop_watch(watch);
+    if (watch->waiter != NULL)
+        mw_waiter_end(watch->waiter, MW_OK);
+}
+
+void
+mw_watch_init(struct mw_watch *watch, struct mw_loop *loop, int fd, int events)
+{
+    *watch = (struct mw_watch){.loop = loop};
+    ev_io_init(&watch->io, on_event, fd, events);
+}
+
+void
+mw_watch_deinit(struct mw_watch *watch)
+{
+    if (watch->waiter != NULL)
+        mw_waiter_end(watch->waiter, MW_ECLOSED);
+    stop_watch(watch);
+}
+
+bool
+mw_watch_is_busy(const struct mw_watch *watch)
+{
+    return watch->waiter != NULL;
+}

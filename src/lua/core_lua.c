@@ -1,0 +1,96 @@
+/* core_lua.c - luaopen_moonwire_core, the one exported symbol: the codes, and
+ * what each file of the border adds. */
+#include "core/err.h"
+#include "lua/loop_lua.h"
+#include "lua/util.h"
+
+#define STATE "moonwire.core.state"
+
+int luaopen_moonwire_core(lua_State *L);
+
+static int
+l_error_name(lua_State *L)
+{
+    lua_pushstring(L, mw_err_name((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+static int
+l_error_kind(lua_State *L)
+{
+    lua_pushstring(L, mw_err_kind((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+static int
+l_error_text(lua_State *L)
+{
+    lua_pushstring(L, mw_err_text((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+static int
+l_error_errno(lua_State *L)
+{
+    lua_pushinteger(L, mw_err_errno((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+static void
+set_code(lua_State *L, const char *name, int code)
+{
+    lua_pushinteger(L, code);
+    lua_setfield(L, -2, name);
+}
+
+/* The same table however often the module is opened in this Lua state. */
+static void
+push_state(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, STATE);
+    if (!lua_isnil(L, -1))
+        return;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, STATE);
+}
+
+__attribute__((visibility("default"))) int
+luaopen_moonwire_core(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"error_name", l_error_name},
+        {"error_kind", l_error_kind},
+        {"error_text", l_error_text},
+        {"error_errno", l_error_errno},
+        {NULL, NULL},
+    };
+
+    lua_newtable(L);
+    luaL_setfuncs(L, functions, 0);
+    set_code(L, "EAGAIN", MW_EAGAIN);
+    set_code(L, "EOF", MW_EOF);
+    set_code(L, "ECLOSED", MW_ECLOSED);
+    set_code(L, "ETIMEOUT", MW_ETIMEOUT);
+    set_code(L, "ECANCELLED", MW_ECANCELLED);
+    lua_newtable(L);
+#define MW_X(name, kind, words) set_code(L, #name, MW_##name);
+    MW_ERRORS(MW_X)
+#undef MW_X
+    lua_setfield(L, -2, "codes");
+    mwL_push_wait_mark(L);
+    lua_setfield(L, -2, "WAIT");
+    push_state(L);
+    lua_setfield(L, -2, "state");
+    mwL_open_headers(L);
+    mwL_open_request(L);
+    mwL_open_h1(L);
+    mwL_open_url(L);
+    mwL_open_coding(L);
+    mwL_open_loop(L);
+    mwL_open_signal(L);
+    mwL_open_tcp(L);
+    mwL_open_dns(L);
+    return 1;
+}
