@@ -1,0 +1,279 @@
+---@meta moonwire.core
+-- Types of the C module for editors; never loaded.  Codes: 0 or more is success, below 0 an error
+-- code that `core.error_name/kind/text` explains.  A method that fails returns `nil, code`.
+-- Declarations have no bodies, so their arguments are unused:
+-- luacheck: ignore 212 241
+
+---@class moonwire.core
+---@field EAGAIN integer @would block: wait, then try again
+---@field EOF integer @the peer has closed its direction
+---@field ECLOSED integer @closed on this side
+---@field ETIMEOUT integer @the wait's time ran out
+---@field ECANCELLED integer
+---@field codes table<string, integer> every code by its name, "EH1_LENGTH" and so on
+---@field WAIT lightuserdata what a coroutine yields while it waits; compare, never make
+---@field state table one private table per Lua state, the same however often the module is loaded
+local core = {}
+
+---@param code integer
+---@return string name "ECONNREFUSED", "EH1_LENGTH"
+function core.error_name(code) end
+---@return string kind the err.kind of DESIGN.md; "system" for an errno
+function core.error_kind(code) end
+---@return string text a part of a sentence
+function core.error_text(code) end
+---@return integer errno 0 when the code is no system error
+function core.error_errno(code) end
+
+-- The loop ---------------------------------------------------------------------------------------
+
+--- Makes a loop: its own, or on a host's `struct ev_loop *` (then the host calls ev_run, and ready
+--- threads are resumed from the host's loop).
+---@param host lightuserdata?
+---@return moonwire.core.Loop
+function core.loop(host) end
+
+---@class moonwire.core.Loop
+local Loop = {}
+--- Monotonic seconds, read afresh.
+---@return number
+function Loop:now() end
+--- The parking place of one coroutine. Without a coroutine it stands for the code that runs outside
+--- any task: its waits run the loop in place until they are over.
+---@param co thread?
+---@return moonwire.core.Thread
+function Loop:thread(co) end
+--- What is open: {threads = waiting threads, watchers = armed fds and timers, tcp = open sockets,
+--- lookups = running DNS lookups}.
+---@return table<string, integer>
+function Loop:stats() end
+--- Calls nothing itself: `thread` is woken with the signal's number whenever it arrives.
+---@param number integer
+---@param thread moonwire.core.Thread
+---@return moonwire.core.Signal
+function Loop:signal(number, thread) end
+--- Frees what the loop has; waiting threads are dropped. Twice is harmless.
+function Loop:close() end
+---@return moonwire.core.Tcp tcp closed as yet
+function Loop:tcp() end
+---@return moonwire.core.Dns
+function Loop:dns() end
+
+---@class moonwire.core.Thread
+local Thread = {}
+--- Parks the calling thread until `wake`, or until `seconds` are over (nil: no limit). MUST be
+--- called as `return thread:wait(s)` or `local code = thread:wait(s)` by code that runs in this
+--- thread (or in a coroutine that this thread resumed through the patched coroutine.resume/wrap):
+--- it yields core.WAIT. Raises when the coroutine can't yield (a C call in between) or when the
+--- thread waits already.
+---@return integer code what wake gave, or ETIMEOUT
+function Thread:wait(seconds) end
+--- Ends the thread's wait, of whatever kind, with `code` (any integer); a thread that has never run
+--- is started by it. Returns false when it isn't waiting (or already woken): nothing is kept.
+---@return boolean
+function Thread:wake(code) end
+---@return boolean
+function Thread:is_waiting() end
+
+-- Sockets: no method waits but `wait` ------------------------------------------------------------
+
+---@class moonwire.core.Tcp
+local Tcp = {}
+--- Starts to connect. family "ipv4" | "ipv6" | "unix"; address is numeric, or the socket's path.
+---@return true? ok, integer? code EAGAIN: wait for "write", then connect_result
+function Tcp:connect(family, address, port) end
+---@return true? ok, integer? code
+function Tcp:connect_result() end
+---@return true? ok, integer? code
+function Tcp:listen(family, address, port, backlog) end
+--- Takes one connection into `into` (a closed tcp).
+---@return true? ok, integer? code
+function Tcp:accept(into) end
+--- At most `max` bytes, as soon as there are any.
+---@return string? data, integer? code EAGAIN, EOF or an error
+function Tcp:recv(max) end
+--- Receives straight into the codec's buffer; h1:next() then has something to say.
+---@param h1 moonwire.core.H1
+---@return integer? n, integer? code EAGAIN, EOF or an error
+function Tcp:recv_into(h1) end
+--- Sends data from byte `from` (1-based) on.
+---@return integer? n how many bytes went out (> 0), integer? code
+function Tcp:send(data, from) end
+--- Sends all that the codec has to say with as few system calls as possible.
+---@return true? ok, integer? code EAGAIN: some may have gone; wait for "write" and call again
+function Tcp:send_from(h1) end
+--- Waits until the socket is readable ("read"), writable ("write") or either ("both").
+---@param thread moonwire.core.Thread the calling thread
+---@return integer code 0, ETIMEOUT, ECLOSED (tcp:close was called), or what thread:wake gave
+function Tcp:wait(thread, direction, seconds) end
+--- Nothing to read and no EOF: fit for another request (MSG_PEEK).
+---@return boolean
+function Tcp:is_quiet() end
+--- Half close: no more writing.
+---@return true? ok, integer? code
+function Tcp:shutdown() end
+--- Closes at once; whoever waits on it is woken with ECLOSED. Twice is harmless.
+function Tcp:close() end
+---@return boolean
+function Tcp:is_closed() end
+---@return string? address, integer? port, string? family
+function Tcp:peer() end
+---@return string? address, integer? port, string? family
+function Tcp:name() end
+---@return integer fd, or -1
+function Tcp:fd() end
+
+---@class moonwire.core.Dns
+local Dns = {}
+--- Looks a name up (A and AAAA side by side, /etc/hosts, numeric, localhost without a network) and
+--- parks the calling thread.
+---@return integer code 0, ETIMEOUT, ENOTFOUND ..., or what thread:wake gave
+function Dns:lookup(thread, host, seconds) end
+--- The last lookup's addresses of this thread: {{family = "ipv6", address = "::1"}, ...}
+---@return table[]
+function Dns:take(thread) end
+function Dns:close() end
+
+-- HTTP/1.1: bytes in, events out; events in, bytes out -------------------------------------------
+
+--- An ordered list of header fields; names are compared without case and kept as given.
+--- `h["content-type"]` reads the first value; names of methods win over fields in that form.
+---@class moonwire.core.Headers
+local Headers = {}
+---@return moonwire.core.Headers
+function core.headers() end
+---@return string? value the first one
+function Headers:get(name) end
+---@return string[] values
+function Headers:get_all(name) end
+--- Appends. Raises on a bad name or value (a number is taken as its string).
+function Headers:add(name, value) end
+--- Replaces all fields of that name by one.
+function Headers:set(name, value) end
+---@return integer removed how many
+function Headers:remove(name) end
+---@return boolean
+function Headers:has(name) end
+--- for name, value in h:each() do
+---@return fun(): string?, string?
+function Headers:each() end
+---@return integer
+function Headers:count() end
+---@return moonwire.core.Headers
+function Headers:copy() end
+
+--- The checked and serialised head of a request; immutable, used by any number of codecs.
+--- framing: nil (no body), an integer (Content-Length) or "chunked".
+--- Raises with the argument named on a bad method, target, name or value, and on headers that
+--- moonwire sets itself (Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade, a
+--- second Host). A Host header must be in `headers`. POST, PUT and PATCH without a body say
+--- Content-Length: 0.
+---@param opts? {close: boolean?, trailers: boolean?}  close: "Connection: close" is sent
+---@return moonwire.core.RequestHead
+function core.request_head(method, target, headers, framing, opts) end
+---@class moonwire.core.RequestHead
+local RequestHead = {}
+---@return string bytes the head as it is sent
+function RequestHead:bytes() end
+
+---@class moonwire.core.H1
+local H1 = {}
+--- role "client" or "server". limits: {head_bytes, header_count, chunk_overhead, trailer_bytes,
+--- trailer_count, informational}, each optional.
+---@return moonwire.core.H1
+function core.h1(role, limits) end
+
+-- out (each returns true, or nil and a code; MW_ESTATE when it is not the time for it)
+--- Client: begins an exchange with a request head.
+---@param head moonwire.core.RequestHead
+function H1:send_request(head) end
+--- Server: an informational (1xx) or final response. framing as in request_head; a response that
+--- can't have a body (HEAD, 1xx, 204, 304) gets none. framing "close": ends with the connection.
+--- `opts.close`: says Connection: close and isn't reusable.
+function H1:send_response(status, reason, headers, framing, opts) end
+--- A piece of the body (not empty); framed as the head said. The string is kept until sent.
+--- Only when the piece before has been sent (H1:has_output() is false), or right after the head.
+function H1:send_body(data) end
+--- Ends the body. EBODY_SHORT when bytes are missing. Trailers with "chunked" only.
+---@param trailers moonwire.core.Headers?
+function H1:send_end(trailers) end
+--- The message can't be finished: nothing more is sent, the connection isn't reusable.
+function H1:send_abort() end
+---@return boolean
+function H1:has_output() end
+--- For streams without send_from: up to max bytes of what is to be sent, and how many were.
+---@return string
+function H1:output(max) end
+function H1:output_sent(n) end
+
+-- in
+--- Lends bytes; only when `next` said "need_data".
+function H1:feed(data) end
+function H1:feed_eof() end
+--- The next event:
+---   "need_data"                feed, feed_eof, or Tcp:recv_into
+---   "head"                     take with h1:head()
+---   "informational"            the same; a final head follows
+---   "body", data               at most `max` bytes (nil: all there is)
+---   "end"                      h1:trailers(); no further event in this exchange
+---   "upgraded"                 after 101 or a CONNECT tunnel: h1:leftover() and no more events
+---   nil, code                  sticky
+---@param max integer?
+---@return string? event, string|integer|nil data_or_code
+function H1:next(max) end
+--- As next, but body bytes are counted and dropped: never returns "body".
+function H1:next_discard() end
+--- As next, but body bytes are written to an open io file: never returns "body"; nil, code, "file"
+--- when the file could not be written.
+function H1:next_to_file(file) end
+--- Client: {status, reason, http_version, headers};
+--- server: {method, target, http_version, headers}.
+---@return table
+function H1:head() end
+---@return moonwire.core.Headers? nil: there were none
+function H1:trailers() end
+--- Bytes behind the message (after "end" or "upgraded").
+---@return string
+function H1:leftover() end
+--- More words on the sticky error: which rule was broken, where.
+---@return string?
+function H1:error_detail() end
+
+-- exchange
+--- Both messages are complete and nothing forbids another exchange (HTTP-RULES 1.2).
+---@return boolean reusable, string? reason why not: "close_header" "unread_body" "unsolicited"
+---  "not_self_delimited" "incomplete" "upgraded" "error" "eof" "http_1_0"
+function H1:reusable() end
+--- Readies a reusable codec for the next exchange (server: leftover bytes stay in line).
+---@return true? ok, integer? code
+function H1:restart() end
+--- The request is out and its end too / the response is in.
+---@return boolean sent, boolean received
+function H1:done() end
+--- For the response: {kind = "length"|"chunked"|"close"|"none", length = integer?};
+--- valid after "head".
+---@return string kind, number? length
+function H1:framing() end
+--- Parsed from the Keep-Alive header: seconds and max, nil where absent; and whether "close" was
+--- said.
+---@return number? timeout, integer? max
+function H1:keep_alive() end
+--- Counters of this codec: bytes_in, bytes_out (as framed), body_in, body_out.
+---@return integer, integer, integer, integer
+function H1:bytes() end
+
+-- Values -----------------------------------------------------------------------------------------
+
+--- Splits and checks a URL (uriparser, HTTP-RULES 1.17): {scheme, userinfo?, host, port?, path,
+--- query?, fragment?, host_kind = "name"|"ipv4"|"ipv6"}.
+---@return table? parts
+---@return string? message
+function core.parse_url(url) end
+--- RFC 3986 section 5.2 reference resolution.
+---@return string? url, string? message
+function core.resolve_url(base, reference) end
+--- One gzip member (used by the loopback server).
+---@return string
+function core.gzip(data) end
+
+return core
