@@ -1,0 +1,341 @@
+-- client.lua - from one call to one response: makes the request, sends it over a connection of its
+-- supply, and once more where that is harmless. It never looks at bytes.
+
+local backends = require "moonwire.backend"
+local errors = require "moonwire.error"
+local headers_of = require "moonwire.headers"
+local options = require "moonwire.client.options"
+local requests = require "moonwire.request"
+local supply = require "moonwire.client.supply"
+local threads = require "moonwire.backend.thread"
+
+local huge = math.huge
+
+local PREPARED_MAX = 128 -- requests without options that are kept made
+
+---@class moonwire.Client
+---@field private settings table of options.client
+---@field private supply moonwire.client.Supply
+---@field private recent table<string, moonwire.Request> requests that are nothing but a URL
+---@field private older table<string, moonwire.Request>
+---@field private sent integer
+local methods = {}
+local Client = { __index = methods, __name = "moonwire.Client" }
+
+-- One call ----------------------------------------------------------------------------------------
+
+local function exchange(self, call)
+    local source = self.supply
+    local slot, err = source:checkout(call, false)
+    local retried = false
+    while slot do
+        local connection = slot.connection
+        local response
+        response, err = connection:request(call.request, call.sending)
+        if response then
+            return response
+        elseif connection.close_reason == "peer_closed_idle" and slot.state == "active" then
+            slot, err = source:replace(call, slot)
+        elseif err.safe_to_retry and not retried and not source.closed then
+            retried = true
+            slot, err = source:checkout(call, true)
+        else
+            source:return_unused(slot)
+            return nil, err
+        end
+    end
+    return nil, err
+end
+
+-- The backend of the caller; a client with open connections stays with the one it has.
+local function use_backend(self, level)
+    local backend, source = backends.current(), self.supply
+    if backend ~= source.backend then
+        if source.backend and not source:is_empty() then
+            error("this client has connections on another backend: close it there first", level + 1)
+        end
+        source.backend = backend
+    end
+    threads.check(backend)
+    return backend
+end
+
+local function no_tls(data)
+    return nil, errors.new {
+        kind = "tls", phase = "tls", url = data.url,
+        message = "https:// needs TLS, and this build speaks http:// only as yet",
+    }
+end
+
+-- What connection:request needs to know.
+local function sending_for(self, deadline, timeouts, opts)
+    if not opts and deadline == huge then
+        return self.plain_sending
+    end
+    return {
+        deadline = deadline,
+        headers_timeout = timeouts.headers,
+        idle_timeout = timeouts.idle,
+        max_body = opts and opts.max_body or self.settings.max_body,
+        on_informational = opts and opts.on_informational,
+        progress = opts and opts.progress,
+    }
+end
+
+local function send(self, request, opts, level)
+    if self.supply.closed then
+        error("the client is closed", level + 1)
+    end
+    local backend = use_backend(self, level + 1)
+    local settings = self.settings
+    local data = requests.data(request)
+    local timeouts = settings.timeouts
+    if opts and opts.timeout ~= nil then
+        timeouts = options.timeouts(opts.timeout, timeouts, level + 1)
+    end
+    if data.origin:byte(5) == 115 then -- the s of https
+        return no_tls(data)
+    end
+    local started = backend:now()
+    local deadline = timeouts.total and started + timeouts.total or huge
+    local path = opts and opts.unix_socket or settings.unix_socket
+    self.sent = self.sent + 1
+    return exchange(self, {
+        request = request,
+        data = data,
+        key = path and data.origin .. " " .. path or data.origin,
+        path = path,
+        started = started,
+        deadline = deadline,
+        timeouts = timeouts,
+        sending = sending_for(self, deadline, timeouts, opts),
+    })
+end
+
+-- A relative URL goes behind the base URL, as a text does; so it never leaves the base's host.
+local function full_url(self, url, level)
+    errors.check(level + 1, "url", "string", url)
+    local base = self.settings.base_url
+    if not base or url:find "^%a[%w+.-]*://" then
+        return url
+    elseif url == "" or url:find "^[?#]" then
+        return base .. url
+    end
+    return base:gsub("/+$", "") .. "/" .. url:gsub("^/+", "")
+end
+
+local function merged_headers(self, given, level)
+    local own = self.settings.headers
+    if not own or given == nil then
+        return given or own
+    end
+    local merged, list = own:copy(), headers_of.new(given, level + 1)
+    for name in list:each() do
+        merged:remove(name)
+    end
+    for name, value in list:each() do
+        merged:add(name, value)
+    end
+    return merged
+end
+
+-- A request that is nothing but a method and a URL, made once. Of the last ones 128 at least are
+-- kept, and never more than twice as many.
+local function plain_request(self, method, url, level)
+    local key = method .. " " .. url
+    local request = self.recent[key]
+    if request then
+        return request
+    end
+    request = self.older[key]
+    if not request then
+        request = requests.new({
+            method = method, url = full_url(self, url, level + 1), headers = self.settings.headers,
+        }, level + 1)
+    end
+    if self.recent_count >= PREPARED_MAX then
+        self.recent, self.older, self.recent_count = {}, self.recent, 0
+    end
+    self.recent[key] = request
+    self.recent_count = self.recent_count + 1
+    return request
+end
+
+local function make_request(self, method, url, opts, level)
+    if not opts and type(url) == "string" and type(method) == "string" then
+        return (plain_request(self, method, url, level + 1))
+    end
+    opts = opts or {}
+    return (requests.new({
+        method = method,
+        url = full_url(self, url, level + 1),
+        headers = merged_headers(self, opts.headers, level + 1),
+        query = opts.query,
+        body = opts.body,
+        json = opts.json,
+        form = opts.form,
+    }, level + 1))
+end
+
+local function call_method(self, method, url, opts, level)
+    if opts ~= nil then
+        options.request(opts, false, false, level + 1)
+    end
+    local request = make_request(self, method, url, opts, level + 1)
+    local response, err = send(self, request, opts, level + 1)
+    return response, err
+end
+
+---@class moonwire.RequestOptions
+---@field headers table|moonwire.core.Headers|nil they replace the client's of the same name
+---@field query table|string|nil goes behind the URL's own query
+---@field body any a string, list of strings, function, open file, response, or of moonwire.body
+---@field json any the body as JSON
+---@field form table? the body as a form
+---@field timeout number|table|nil seconds; or {total, connect, tls, headers, idle, pool, expect}
+---@field max_body integer? a longer body is an error of kind "limit"
+---@field unix_socket string? path of the socket to connect to, whatever the URL's host
+---@field on_informational fun(status: integer, headers: moonwire.core.Headers)?
+---@field progress fun(received: integer, total: integer?)?
+
+--- Each returns as soon as the head of the response is there.
+---@param url string behind the base URL, unless it is absolute
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response
+---@return moonwire.Error? err
+function methods:get(url, opts)
+    local response, err = call_method(self, "GET", url, opts, 2)
+    return response, err
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function methods:head(url, opts)
+    local response, err = call_method(self, "HEAD", url, opts, 2)
+    return response, err
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function methods:post(url, opts)
+    local response, err = call_method(self, "POST", url, opts, 2)
+    return response, err
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function methods:put(url, opts)
+    local response, err = call_method(self, "PUT", url, opts, 2)
+    return response, err
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function methods:patch(url, opts)
+    local response, err = call_method(self, "PATCH", url, opts, 2)
+    return response, err
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function methods:delete(url, opts)
+    local response, err = call_method(self, "DELETE", url, opts, 2)
+    return response, err
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function methods:options(url, opts)
+    local response, err = call_method(self, "OPTIONS", url, opts, 2)
+    return response, err
+end
+
+--- client:request("GET", url, opts), client:request{method =, url =, ...}, or, with a request made
+--- by moonwire.request, client:request(request, opts).
+---@param method string|table|moonwire.Request
+---@param url string|moonwire.RequestOptions|nil
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function methods:request(method, url, opts)
+    local response, err
+    if requests.is(method) then
+        if url ~= nil then
+            options.request(url, false, true, 2)
+        end
+        response, err = send(self, method, url, 2)
+    elseif type(method) == "table" then
+        options.request(method, true, false, 2)
+        local request = make_request(self, method.method or "GET", method.url, method, 2)
+        response, err = send(self, request, method, 2)
+    else
+        errors.check(2, "method", "string", method)
+        response, err = call_method(self, method, url, opts, 2)
+    end
+    return response, err
+end
+
+-- Around the calls --------------------------------------------------------------------------------
+
+--- Closes the connections that nobody uses.
+function methods:close_idle()
+    self.supply:close_idle()
+end
+
+--- Closes all connections; an exchange under way fails with kind "closed". Twice is harmless; a
+--- request after it raises.
+function methods:close()
+    self.supply:close()
+    self.recent, self.older = {}, {}
+end
+
+---@return boolean
+function methods:is_closed()
+    return self.supply.closed
+end
+
+--- Numbers: requests, and those of the pool.
+---@return table<string, integer>
+function methods:stats()
+    local stats = self.supply.pool:stats()
+    stats.requests = self.sent
+    return stats
+end
+
+local client = {}
+
+---@class moonwire.ClientOptions
+---@field base_url string? what relative URLs are put behind
+---@field headers table|moonwire.core.Headers|nil sent with each request that has none of that name
+---@field timeout number|table|nil as for a request
+---@field max_body integer?
+---@field unix_socket string?
+---@field pool table? limits of moonwire.pool
+---@field limits table? on what a peer may send: {head_bytes, header_count, chunk_overhead, ...}
+
+--- Makes a client: defaults for its requests, and a pool of connections of its own.
+---@param opts moonwire.ClientOptions?
+---@return moonwire.Client
+function client.new(opts)
+    local settings = options.client(opts, 2)
+    return setmetatable({
+        settings = settings,
+        supply = supply.new(settings.pool, settings.limits, settings.longest_idle),
+        recent = {},
+        older = {},
+        recent_count = 0,
+        sent = 0,
+        plain_sending = {
+            headers_timeout = settings.timeouts.headers,
+            idle_timeout = settings.timeouts.idle,
+            max_body = settings.max_body,
+        },
+    }, Client)
+end
+
+return client

@@ -1,0 +1,185 @@
+-- client/options.lua - checks what a script gives to a client or a request, and names what is
+-- wrong. It never fills in what belongs to one exchange.
+
+local errors = require "moonwire.error"
+local headers_of = require "moonwire.headers"
+local pools = require "moonwire.pool"
+local urls = require "moonwire.url"
+
+local options = {}
+
+-- Seconds; what has no default never ends by itself.
+local TIMEOUTS = { connect = 10, tls = 10, headers = 60, idle = 30, expect = 1 }
+local TIMEOUT_NAMES = {
+    total = true, connect = true, tls = true, headers = true, idle = true, pool = true,
+    expect = true,
+}
+
+local CLIENT = {
+    base_url = true, headers = true, timeout = true, pool = true, max_body = true, limits = true,
+    unix_socket = true,
+}
+
+-- What makes the request, and how it is sent.
+local CONTENT = { headers = true, query = true, body = true, json = true, form = true }
+local SENDING = {
+    timeout = true, max_body = true, unix_socket = true, on_informational = true, progress = true,
+}
+local REQUEST = { method = true, url = true }
+
+local function names(...)
+    local list = {}
+    for _, set in ipairs { ... } do
+        for name in pairs(set) do
+            list[#list + 1] = name
+        end
+    end
+    table.sort(list)
+    return table.concat(list, " ")
+end
+
+local function unknown(name, level, ...)
+    error(("unknown option '%s' (known: %s)"):format(tostring(name), names(...)), level + 1)
+end
+
+local function check_seconds(name, value, level)
+    if type(value) ~= "number" or value ~= value or value <= 0 then
+        errors.argument(level + 1, name, "number of seconds above 0", value)
+    end
+end
+
+--- A whole table of timeouts.
+---@param given number|table|nil a number means total
+---@param defaults table
+---@param level integer whose fault a wrong value is: 1 the caller
+---@return table timeouts {total?, connect, tls, headers, idle, pool?, expect}
+local function merge_timeouts(given, defaults, level)
+    if given == nil then
+        return defaults
+    end
+    local merged = {}
+    for name, value in pairs(defaults) do
+        merged[name] = value
+    end
+    if type(given) ~= "table" then
+        check_seconds("timeout", given, level + 1)
+        merged.total = given
+        return merged
+    end
+    for name, value in pairs(given) do
+        if not TIMEOUT_NAMES[name] then
+            error(("unknown timeout '%s' (known: %s)"):format(tostring(name),
+                names(TIMEOUT_NAMES)), level + 1)
+        end
+        check_seconds("timeout." .. name, value, level + 1)
+        merged[name] = value
+    end
+    return merged
+end
+
+local function check_max_body(value, level)
+    if value ~= nil and (type(value) ~= "number" or value ~= value or value < 0) then
+        errors.argument(level + 1, "max_body", "number of bytes", value)
+    end
+end
+
+local function check_unix_socket(value, level)
+    if value ~= nil and (type(value) ~= "string" or value == "") then
+        errors.argument(level + 1, "unix_socket", "path", value)
+    end
+end
+
+local function check_base_url(value, level)
+    if value == nil then
+        return
+    end
+    errors.check(level + 1, "base_url", "string", value)
+    local url, problem = urls.parse(value)
+    if not url then
+        error("bad argument 'base_url' (" .. problem .. ")", level + 1)
+    elseif url.query or url.fragment then
+        error("bad argument 'base_url' (a query or fragment can't be a part of it)", level + 1)
+    end
+end
+
+---@class moonwire.client.Settings
+---@field base_url string?
+---@field headers moonwire.core.Headers?
+---@field timeouts table
+---@field max_body integer?
+---@field limits table?
+---@field unix_socket string?
+---@field pool moonwire.Pool
+---@field longest_idle number?
+
+--- The settings of a client out of its options.
+---@param opts moonwire.ClientOptions?
+---@param level integer whose fault a wrong value is: 1 the caller
+---@return moonwire.client.Settings
+function options.client(opts, level)
+    if opts == nil then
+        opts = {}
+    elseif type(opts) ~= "table" then
+        errors.argument(level + 1, "opts", "table", opts)
+    end
+    for name in pairs(opts) do
+        if not CLIENT[name] then
+            unknown(name, level + 1, CLIENT)
+        end
+    end
+    check_base_url(opts.base_url, level + 1)
+    check_max_body(opts.max_body, level + 1)
+    check_unix_socket(opts.unix_socket, level + 1)
+    if opts.limits ~= nil then
+        errors.check(level + 1, "limits", "table", opts.limits)
+    end
+    if opts.pool ~= nil then
+        errors.check(level + 1, "pool", "table", opts.pool)
+    end
+    local ok, pool = pcall(pools.new, opts.pool)
+    if not ok then
+        error(tostring(pool):gsub("^[^:]+:%d+: ", ""), level + 1)
+    end
+    return {
+        base_url = opts.base_url,
+        headers = opts.headers ~= nil and headers_of.new(opts.headers, level + 1) or nil,
+        timeouts = merge_timeouts(opts.timeout, TIMEOUTS, level + 1),
+        max_body = opts.max_body,
+        limits = opts.limits,
+        unix_socket = opts.unix_socket,
+        pool = pool,
+        longest_idle = opts.pool and opts.pool.idle_timeout,
+    }
+end
+
+--- Checks the options of one request but for those that moonwire.request checks itself.
+---@param opts table
+---@param in_one boolean method and url may be among them
+---@param prepared boolean the request is made already: only how it is sent is left to say
+---@param level integer whose fault a wrong value is: 1 the caller
+function options.request(opts, in_one, prepared, level)
+    if type(opts) ~= "table" then
+        errors.argument(level + 1, "opts", "table", opts)
+    end
+    for name in pairs(opts) do
+        if not SENDING[name] and (prepared or not CONTENT[name])
+            and not (in_one and REQUEST[name]) then
+            if prepared then
+                unknown(name, level + 1, SENDING)
+            end
+            unknown(name, level + 1, CONTENT, SENDING)
+        end
+    end
+    check_max_body(opts.max_body, level + 1)
+    check_unix_socket(opts.unix_socket, level + 1)
+    if opts.on_informational ~= nil then
+        errors.check(level + 1, "on_informational", "function", opts.on_informational)
+    end
+    if opts.progress ~= nil then
+        errors.check(level + 1, "progress", "function", opts.progress)
+    end
+end
+
+options.timeouts = merge_timeouts
+
+return options

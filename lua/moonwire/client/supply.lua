@@ -1,0 +1,279 @@
+-- client/supply.lua - gets a connection for a request: does what the pool decides, dials, closes
+-- what has been idle too long. It never makes a request and never judges a response.
+
+local connections = require "moonwire.connection"
+local errors = require "moonwire.error"
+local net = require "moonwire.net"
+local threads = require "moonwire.backend.thread"
+local urls = require "moonwire.url"
+
+local huge, min = math.huge, math.min
+
+--- One request on its way.
+---@class moonwire.client.Call
+---@field request moonwire.Request
+---@field data table of requests.data
+---@field key string what connections are shared by
+---@field path string? of a unix socket
+---@field started number
+---@field deadline number
+---@field timeouts table
+---@field sending table what connection:request takes
+
+---@class moonwire.client.Supply
+---@field pool moonwire.Pool
+---@field backend moonwire.Backend? the one its connections live on
+---@field closed boolean
+---@field private slots table<moonwire.Connection, moonwire.pool.Slot>
+---@field private longest_idle number? seconds, whatever a peer allows
+---@field private reaper moonwire.Thread? closes what has been idle too long; keeps nothing alive
+---@field private reaper_until number?
+local methods = {}
+local Supply = { __index = methods, __name = "moonwire.client.Supply" }
+
+local supply = {}
+
+-- The pool's decisions, carried out ---------------------------------------------------------------
+
+local function settle(self)
+    local pool = self.pool
+    local connection = pool:next_close()
+    while connection do
+        connection:close("pool")
+        connection = pool:next_close()
+    end
+    local waiter = pool:next_wake()
+    while waiter do
+        self.backend:wake(waiter.thread, 0)
+        waiter = pool:next_wake()
+    end
+end
+
+local function reap(self)
+    local backend = self.backend
+    while not self.closed do
+        local next_time = self.pool:expire(backend:now())
+        settle(self)
+        if not next_time then
+            break
+        end
+        self.reaper_until = next_time
+        backend:wait(next_time)
+    end
+    self.reaper, self.reaper_until = nil, nil
+end
+
+local function watch_idle(self, slot)
+    if not self.reaper then
+        self.reaper_until = -huge -- it looks by itself before it sleeps
+        self.reaper = self.backend:start(reap, self)
+    elseif slot.expires < self.reaper_until then
+        self.backend:wake(self.reaper, 0)
+    end
+end
+
+local function came_idle(self, connection)
+    local slot = self.slots[connection]
+    local lifetime, longest = connection.lifetime, self.longest_idle
+    if lifetime and longest then
+        lifetime = min(lifetime, longest)
+    end
+    self.pool:give_back(slot, self.backend:now(), lifetime)
+    settle(self)
+    if slot.state == "idle" then
+        watch_idle(self, slot)
+    end
+end
+
+local function was_closed(self, connection, reason)
+    local slot = self.slots[connection]
+    self.slots[connection] = nil
+    if slot and not (reason == "peer_closed_idle" and slot.state == "active") then
+        self.pool:closed(slot)
+        settle(self)
+    end -- else its request is told, and replaces it
+end
+
+-- A connection for a request ----------------------------------------------------------------------
+
+local function fail_closed(call)
+    return nil, errors.new {
+        kind = "closed", phase = "pool", code = "ECLOSED", url = call.data.url,
+        message = "the client was closed",
+    }
+end
+
+-- Waits for the pool's word.
+local function wait_turn(self, call, waiter)
+    local backend, limit = self.backend, call.deadline
+    local seconds = call.timeouts.pool
+    if seconds then
+        limit = min(limit, call.started + seconds)
+    end
+    waiter.thread = threads.of(backend)
+    local code = 0
+    while waiter.state == "waiting" and code >= 0 do
+        code = backend:wait(limit)
+    end
+    if waiter.state == "granted" and code >= 0 then
+        return self.pool:claim(waiter)
+    end
+    self.pool:cancel(waiter, backend:now())
+    settle(self)
+    if waiter.state == "closed" then
+        return fail_closed(call)
+    end
+    return nil, errors.from_code(code, "pool",
+        ("waiting %.3g s for a connection"):format(backend:now() - call.started),
+        { url = call.data.url })
+end
+
+local function explain_dial(call, err, limit)
+    err.url = call.data.url
+    if err.kind == "timeout" then
+        local whole = limit >= call.deadline
+        err.message = ("%s (%s timeout of %g s)"):format(err.message,
+            whole and "total" or "connect", call.timeouts[whole and "total" or "connect"])
+    end
+    return nil, err
+end
+
+local function dial(call, limit)
+    if call.path then
+        return net.connect { path = call.path, deadline = limit }
+    end
+    local origin = urls.parse(call.data.origin)
+    return net.connect(origin.host, origin.port, { deadline = limit })
+end
+
+-- Opens a connection in a slot that is "opening".
+local function open(self, call, slot)
+    local backend = self.backend
+    local limit = min(call.deadline, backend:now() + call.timeouts.connect)
+    local stream, err = dial(call, limit)
+    if not stream or self.closed then
+        self.pool:closed(slot)
+        settle(self)
+        if stream then
+            stream:close()
+            return fail_closed(call)
+        end
+        return explain_dial(call, err, limit)
+    end
+    local connection = connections.new(stream, self.connection_options)
+    self.slots[connection] = slot
+    self.pool:opened(slot, connection, backend:now())
+    return slot
+end
+
+--- Gives a slot whose connection is to be used.
+---@param call moonwire.client.Call
+---@param fresh boolean it must be a new one
+---@return moonwire.pool.Slot? slot
+---@return moonwire.Error? err
+function methods:checkout(call, fresh)
+    local pool = self.pool
+    local slot, waiter = pool:take(call.key, self.backend:now(), fresh)
+    settle(self)
+    if waiter then
+        local err
+        slot, err = wait_turn(self, call, waiter)
+        if not slot then
+            return nil, err
+        end
+    end
+    if fresh and slot.state == "active" then
+        local connection = slot.connection
+        slot = pool:replace(slot, self.backend:now(), true)
+        self.slots[connection] = nil
+        connection:close("pool")
+    end
+    if slot.state == "opening" then
+        return open(self, call, slot)
+    end
+    return slot
+end
+
+--- The connection of a slot was stale before a byte of the request went: the place stays, and
+--- another connection is found for it.
+---@param call moonwire.client.Call
+---@param slot moonwire.pool.Slot
+---@return moonwire.pool.Slot? slot
+---@return moonwire.Error? err
+function methods:replace(call, slot)
+    if self.closed then
+        self.pool:closed(slot)
+        return fail_closed(call)
+    end
+    slot = self.pool:replace(slot, self.backend:now())
+    settle(self)
+    if slot.state == "opening" then
+        return open(self, call, slot)
+    end
+    return slot
+end
+
+--- The request was refused before it began, and its connection is as it was.
+---@param slot moonwire.pool.Slot
+function methods:return_unused(slot)
+    local connection = slot.connection
+    if slot.state == "active" and connection and not connection:is_closed()
+        and connection.state ~= "active" then
+        came_idle(self, connection)
+    end
+end
+
+--- Whether nothing is open, opening or waited for, so that another backend may be used.
+---@return boolean
+function methods:is_empty()
+    local stats = self.pool:stats()
+    return next(self.slots) == nil and stats.total == 0 and stats.waiting == 0
+end
+
+--- Closes the connections that nobody uses.
+function methods:close_idle()
+    self.pool:close_idle()
+    settle(self)
+    if self.reaper then
+        self.backend:wake(self.reaper, 0)
+    end
+end
+
+--- Closes everything. Twice is harmless.
+function methods:close()
+    if self.closed then
+        return
+    end
+    self.closed = true
+    self.pool:close()
+    settle(self)
+    for connection in pairs(self.slots) do
+        connection:close("client_closed")
+    end
+    if self.reaper then
+        self.backend:wake(self.reaper, 0)
+    end
+end
+
+--- Makes a supply of connections over a pool.
+---@param pool moonwire.Pool
+---@param limits table? of the connections' codecs
+---@param longest_idle number?
+---@return moonwire.client.Supply
+function supply.new(pool, limits, longest_idle)
+    local self = setmetatable({
+        pool = pool, slots = {}, closed = false, longest_idle = longest_idle,
+    }, Supply)
+    self.connection_options = {
+        limits = limits,
+        on_idle = function(connection)
+            came_idle(self, connection)
+        end,
+        on_close = function(connection, reason)
+            was_closed(self, connection, reason)
+        end,
+    }
+    return self
+end
+
+return supply

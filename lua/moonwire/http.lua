@@ -1,0 +1,96 @@
+-- http.lua - the public face: http.get and its siblings over one client that is kept per Lua state,
+-- and http.client for another one.
+
+local backends = require "moonwire.backend"
+local clients = require "moonwire.client"
+
+local http = {}
+
+--- The client behind http.get and the others. It is made at its first use, and anew once somebody
+--- has closed it.
+---@return moonwire.Client
+function http.default()
+    -- kept by the backend: its connections live and end there
+    local backend = backends.current()
+    local client = backend.http_client
+    if not client or client:is_closed() then
+        client = clients.new()
+        backend.http_client = client
+    end
+    return client
+end
+
+--- Makes a client with defaults and a pool of its own.
+---@param opts moonwire.ClientOptions?
+---@return moonwire.Client
+function http.client(opts)
+    return clients.new(opts)
+end
+
+--- Sends a GET request and returns as soon as the head of the response is there.
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response
+---@return moonwire.Error? err
+function http.get(url, opts)
+    return http.default():get(url, opts)
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function http.head(url, opts)
+    return http.default():head(url, opts)
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function http.post(url, opts)
+    return http.default():post(url, opts)
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function http.put(url, opts)
+    return http.default():put(url, opts)
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function http.patch(url, opts)
+    return http.default():patch(url, opts)
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function http.delete(url, opts)
+    return http.default():delete(url, opts)
+end
+
+---@param url string
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function http.options(url, opts)
+    return http.default():options(url, opts)
+end
+
+--- http.request("GET", url, opts), http.request{method =, url =, ...}, or, with a request made by
+--- moonwire.request, http.request(request, opts).
+---@param method string|table|moonwire.Request
+---@param url string|moonwire.RequestOptions|nil
+---@param opts moonwire.RequestOptions?
+---@return moonwire.Response? response, moonwire.Error? err
+function http.request(method, url, opts)
+    return http.default():request(method, url, opts)
+end
+
+--- Closes the connections of the default client that nobody uses.
+function http.close_idle()
+    http.default():close_idle()
+end
+
+return http
