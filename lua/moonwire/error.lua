@@ -129,7 +129,7 @@ function errors.check(level, name, expected, value)
             return value
         end
     end
-    return errors.argument(level + 1, name, expected, value)
+    errors.argument(level + 1, name, expected, value) -- no tail call: it counts levels
 end
 
 --- The handler for xpcall at the edge of a task or scope: notes where an error came from, once.

@@ -70,7 +70,7 @@ function methods:resolve(host, deadline)
         if host:match("^%d+%.%d+%.%d+%.%d+$") or host:find(":", 1, true) then
             list = { host }
         else
-            code = core.ENOTFOUND
+            code = core.codes.ENOTFOUND
         end
     end
     if code < 0 then
