@@ -70,13 +70,14 @@ static void
 start_timer(struct mw_waiter *waiter, double now)
 {
     struct ev_loop *ev = waiter->loop->ev;
+    double after = waiter->deadline - now;
 
     if (waiter->is_timer_on && ev_is_active(&waiter->timer) &&
         waiter->timer_at <= waiter->deadline)
         return;
     stop_timer(waiter);
     ev_now_update(ev); /* libev counts from there */
-    ev_timer_set(&waiter->timer, fmax(waiter->deadline - now, 0), 0);
+    ev_timer_set(&waiter->timer, after > 0 ? after : 0, 0);
     ev_timer_start(ev, &waiter->timer);
     ev_unref(ev);
     waiter->is_timer_on = true;
