@@ -133,12 +133,16 @@ local function body_of(opts, level)
     return bodies.new(opts.body, nil, level + 1)
 end
 
-local function with_query(target, query, level)
+local function query_text(query, level)
     if type(query) == "table" then
-        query = urls.query(query)
-    elseif type(query) ~= "string" then
+        return urls.query(query)
+    elseif query ~= nil and type(query) ~= "string" then
         errors.argument(level + 1, "query", "table or string", query)
     end
+    return query or ""
+end
+
+local function with_query(target, query)
     if query == "" then
         return target
     end
@@ -147,7 +151,6 @@ end
 
 local function headers_for(given, url, body, level)
     local headers = core.headers()
-    given = headers_of.new(given, level + 1)
     check_owned(given, level + 1)
     headers:add("Host", given:get "host" or url.authority)
     local seen_host = false
@@ -224,10 +227,9 @@ function M.new(opts, level)
     if not url then
         error("bad argument 'url' (" .. tostring(problem) .. ")", level)
     end
-    local target = url.target
-    if opts.query ~= nil then
-        target = with_query(target, opts.query, level)
-    end
+    local query = query_text(opts.query, level)
+    local target = with_query(url.target, query)
+    local given = headers_of.new(opts.headers, level)
     local body = body_of(opts, level)
     local method = opts.method or "GET"
     local data = {
@@ -237,9 +239,9 @@ function M.new(opts, level)
         target = target,
         body = body,
         close = opts.close and true or false,
-        headers = headers_for(opts.headers, url, body, level),
+        headers = headers_for(given, url, body, level),
         idempotent = IDEMPOTENT[method] or false,
-        given = { headers = opts.headers, url = opts.url, query = opts.query },
+        given = { headers = given, url = opts.url, query = query },
     }
     data.repeatable = data.idempotent or data.headers:has "idempotency-key"
     data.head = serialise(data, framing_of(body), level)

@@ -25,15 +25,18 @@ local function printable(text)
     return (text:gsub("[%z\1-\8\10-\31\127]", "?"))
 end
 
+--- Writes one line down.
+---@param mark string "*", ">" or "<"
+---@param text string
 function methods:line(mark, text)
-    self.write(mark .. printable(text) .. "\n")
+    self.write((text == "" and mark or mark .. " " .. printable(text)) .. "\n")
 end
 
 --- Notes what happened to a connection.
 ---@param format string
 ---@param ... any
 function methods:note(format, ...)
-    self:line("* ", format:format(...))
+    self:line("*", format:format(...))
 end
 
 --- Writes a request head down.
@@ -41,16 +44,16 @@ end
 function methods:request(bytes)
     for line in bytes:gmatch "([^\r\n]*)\r\n" do
         local name, value = line:match "^([^%s:]+): ?(.*)$"
-        self:line("> ", name and name .. ": " .. shown(name, value) or line)
+        self:line(">", name and name .. ": " .. shown(name, value) or line)
     end
 end
 
 --- Writes a response head down.
 ---@param head table http_version, status, reason, headers: of the codec, or a response
 function methods:response(head)
-    self:line("< ", ("HTTP/%s %d %s"):format(head.http_version, head.status, head.reason or ""))
+    self:line("<", ("HTTP/%s %d %s"):format(head.http_version, head.status, head.reason or ""))
     for name, value in head.headers:each() do
-        self:line("< ", name .. ": " .. shown(name, value))
+        self:line("<", name .. ": " .. shown(name, value))
     end
     self:line("<", "")
 end

@@ -182,7 +182,7 @@ function M.make_response(self, head)
     local data = self.data
     meet_early_response(self, head.status)
     local response = responses.new(head, self, data)
-    response.upload_complete = self.sender == nil and not self.was_refused
+    response.upload_complete = not self.sender and not self.was_refused
     if self.sender then
         self.current.response = response
     end

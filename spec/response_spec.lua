@@ -1,0 +1,572 @@
+local backends = require "moonwire.backend"
+local errors = require "moonwire.error"
+local scope = require "moonwire.scope"
+local wire = require "spec.support.wire"
+
+local OK = wire.reply "hello"
+
+-- A response whose head comes alone and whose body follows in the given pieces, then perhaps EOF.
+local function responding(pieces, body, opts, request_opts)
+    local length = #table.concat(pieces)
+    local script = { { expect = "\r\n\r\n" },
+        { send = ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"):format(opts.length or length) } }
+    for _, piece in ipairs(pieces) do
+        script[#script + 1] = { delay = 0.001 }
+        script[#script + 1] = { send = piece }
+    end
+    if opts.length then
+        script[#script + 1] = { eof = true }
+    end
+    return wire.over(script, function(connection, peer, m)
+        local response = assert(connection:request(wire.request(), request_opts))
+        body(response, connection, peer, m)
+    end)
+end
+
+local function is_failure(kind, value, err)
+    assert.is_nil(value)
+    assert.is_true(errors.is(err), tostring(err))
+    assert.equal(kind, err.kind, tostring(err))
+    return err
+end
+
+describe("a response", function()
+    it("has what the head says", function()
+        local reply = "HTTP/1.1 404 Not Here\r\nA: 1\r\na: 2\r\nContent-Length: 0\r\n\r\n"
+        wire.over({ { send = reply } },
+            function(connection)
+                local request = wire.request()
+                local response = assert(connection:request(request))
+                assert.equal(404, response.status)
+                assert.equal(404, response.status_code)
+                assert.equal("Not Here", response.reason)
+                assert.is_false(response.ok)
+                assert.equal("1.1", response.http_version)
+                assert.equal("http://test.example/path", response.url)
+                assert.equal(request, response.request)
+                assert.equal("1", response.headers["a"])
+                assert.same({ "1", "2" }, response.headers:get_all "A")
+                assert.same({}, response.history)
+                assert.equal(response.history, response.history)
+                assert.is_true(response.upload_complete)
+                assert.is_nil(response.no_such_field)
+                assert.matches("404 http://test.example/path", tostring(response))
+            end)
+    end)
+
+    it("is ok from 200 to 299", function()
+        for status, ok in pairs { [200] = true, [299] = true, [300] = false, [500] = false } do
+            wire.over({ { send = ("HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"):format(status) } },
+                function(connection)
+                    assert.equal(ok, assert(connection:request(wire.request())).ok)
+                end)
+        end
+    end)
+
+    it("measures its time", function()
+        wire.over({ { expect = "\r\n\r\n" }, { delay = 2 }, { send = OK:sub(1, -3) }, { delay = 3 },
+            { send = "lo" } }, function(connection, _, m)
+            local response = assert(connection:request(wire.request()))
+            assert.same({ total = 2, first_byte = 2, reused = false }, response.timing)
+            assert(response:discard())
+            m:advance(10)
+            assert.same({ total = 5, first_byte = 2, reused = false }, response.timing)
+        end)
+    end)
+
+    it("has trailers after its end", function()
+        wire.over({ { send = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n" },
+            { delay = 1 }, { send = "0\r\nX-Sum: 7\r\n\r\n" } }, function(connection)
+            local response = assert(connection:request(wire.request()))
+            assert.is_nil(response.trailers)
+            assert.equal("x", response:text())
+            assert.equal("7", response.trailers:get "x-sum")
+        end)
+        responding({ "x" }, function(response)
+            assert(response:discard())
+            assert.equal(0, response.trailers:count())
+        end, {})
+    end)
+end)
+
+describe("read", function()
+    it("gives bytes as they come, and nil at the end again and again", function()
+        responding({ "ab", "c" }, function(response, connection)
+            assert.equal("ab", response:read())
+            assert.equal("c", response:read())
+            assert.equal("active", connection.state)
+            for _ = 1, 3 do
+                local data, err = response:read()
+                assert.is_nil(data)
+                assert.is_nil(err)
+            end
+            assert.is_true(connection:is_idle())
+        end, {})
+    end)
+
+    it("gives max bytes at most, also of what came with the head", function()
+        wire.over({ { send = wire.reply "0123456789" } }, function(connection)
+            local response = assert(connection:request(wire.request()))
+            assert.is_true(connection:is_idle())
+            local got = {}
+            for _, max in ipairs { 1, 3, 4, 100, 1 } do
+                got[#got + 1] = response:read(max) or "end"
+            end
+            assert.same({ "0", "123", "4567", "89", "end" }, got)
+        end)
+        responding({ "01234", "56789" }, function(response)
+            local got = {}
+            for _ = 1, 6 do
+                got[#got + 1] = response:read(3) or "end"
+            end
+            assert.same({ "012", "34", "567", "89", "end", "end" }, got)
+        end, {})
+    end)
+
+    it("knows how much is left", function()
+        responding({ "abc", "def" }, function(response)
+            assert.equal(6, response:remaining())
+            response:read(2)
+            assert.equal(4, response:remaining())
+            response:text()
+            assert.equal(0, response:remaining())
+        end, {})
+        wire.over({ { send = wire.reply "0123456789" } }, function(connection)
+            local response = assert(connection:request(wire.request()))
+            response:read(4)
+            assert.equal(6, response:remaining())
+        end)
+        wire.over({ { send = "HTTP/1.1 200 OK\r\n\r\nab" } }, function(connection)
+            assert.is_nil(assert(connection:request(wire.request())):remaining())
+        end)
+    end)
+
+    it("repeats its failure", function()
+        responding({ "abc" }, function(response)
+            assert.equal("abc", response:read())
+            local err = is_failure("closed", response:read())
+            for _, name in ipairs { "read", "text", "json", "discard" } do
+                assert.equal(err, is_failure("closed", response[name](response)))
+            end
+            assert.equal(err, is_failure("closed", response:save "/tmp/never"))
+            assert.is_nil(io.open "/tmp/never")
+        end, { length = 10 })
+    end)
+
+    it("takes whole numbers from 1 only", function()
+        responding({ "abc" }, function(response)
+            for _, max in ipairs { 0, -1, 1.5, "1", {}, 0 / 0 } do
+                for _, name in ipairs { "read", "chunks" } do
+                    assert.error_matches(function()
+                        response[name](response, max)
+                    end, "bad argument 'max'")
+                end
+            end
+            assert.equal("abc", response:text())
+        end, {})
+    end)
+
+    it("wants a colon", function()
+        responding({}, function(response)
+            for _, name in ipairs { "read", "text", "json", "save", "discard", "close", "chunks",
+                "lines" } do
+                assert.error_matches(function()
+                    response[name]()
+                end, "bad argument 'self' %(response")
+            end
+        end, {})
+    end)
+end)
+
+describe("text", function()
+    it("gives the body, and again", function()
+        responding({ "ab", "c", "d" }, function(response, connection)
+            assert.equal("abcd", response:text())
+            assert.equal("abcd", response:text())
+            assert.is_nil((response:read()))
+            assert.is_true(connection:is_idle())
+        end, {})
+    end)
+
+    it("gives what read has left", function()
+        responding({ "abc", "def" }, function(response)
+            response:read(2)
+            assert.equal("cdef", response:text())
+        end, {})
+    end)
+
+    it("gives nothing of a body that breaks off", function()
+        responding({ "abc" }, function(response, connection)
+            local err = is_failure("closed", response:text())
+            assert.matches("before the response's body was complete", tostring(err))
+            assert.is_true(connection:is_closed())
+        end, { length = 4 })
+    end)
+
+    it("refuses a body that says it is larger than max_body", function()
+        responding({ "abc" }, function(response, connection)
+            local err = is_failure("limit", response:text())
+            assert.matches("max_body %(2 bytes%)", tostring(err))
+            assert.equal(err, is_failure("limit", response:text()))
+            assert.is_true(connection:is_closed())
+        end, {}, { max_body = 2 })
+    end)
+
+    it("refuses a body of unknown length that gets larger", function()
+        for _, method in ipairs { "text", "discard", "save" } do
+            local path = os.tmpname()
+            wire.over({ { send = "HTTP/1.1 200 OK\r\n\r\nab" }, { delay = 1 }, { send = "cd" },
+                { eof = true } }, function(connection)
+                local response = assert(connection:request(wire.request(), { max_body = 3 }))
+                is_failure("limit", response[method](response, path))
+                assert.is_true(connection:is_closed())
+            end)
+            os.remove(path)
+        end
+    end)
+
+    it("takes 64 MiB and no more by itself", function()
+        wire.over({ { send = "HTTP/1.1 200 OK\r\nContent-Length: 67108865\r\n\r\n" } },
+            function(connection)
+                local response = assert(connection:request(wire.request()))
+                is_failure("limit", response:text())
+            end)
+    end)
+end)
+
+describe("json", function()
+    it("gives the value, beside the text", function()
+        wire.over({ { send = wire.reply '{"a":[1,null]}' } }, function(connection)
+            local response = assert(connection:request(wire.request()))
+            assert.equal(1, response:json().a[1])
+            assert.equal('{"a":[1,null]}', response:text())
+        end)
+    end)
+
+    it("says where it wasn't JSON", function()
+        wire.over({ { send = OK } }, function(connection)
+            local response = assert(connection:request(wire.request()))
+            local err = is_failure("protocol", response:json())
+            assert.matches("http://test.example/path, phase body", tostring(err))
+        end)
+    end)
+end)
+
+describe("chunks", function()
+    it("gives them all", function()
+        responding({ "ab", "c" }, function(response)
+            local got = {}
+            for chunk in response:chunks() do
+                got[#got + 1] = chunk
+            end
+            assert.same({ "ab", "c" }, got)
+        end, {})
+    end)
+
+    it("raises the error itself when the body breaks off", function()
+        responding({ "ab" }, function(response)
+            local got = {}
+            local ok, err = pcall(function()
+                for chunk in response:chunks() do
+                    got[#got + 1] = chunk
+                end
+            end)
+            assert.is_false(ok)
+            assert.same({ "ab" }, got)
+            is_failure("closed", nil, err)
+        end, { length = 3 })
+    end)
+end)
+
+describe("lines", function()
+    local function lines_of(pieces, limit)
+        local got = {}
+        responding(pieces, function(response)
+            for line in response:lines(limit) do
+                got[#got + 1] = line
+            end
+        end, {})
+        return got
+    end
+
+    it("come without their ends, however the body is cut", function()
+        local text = "one\ntwo\r\n\n\r\nfive\rstill five\n last"
+        local expected = { "one", "two", "", "", "five\rstill five", " last" }
+        for size = 1, #text do
+            local pieces = {}
+            for from = 1, #text, size do
+                pieces[#pieces + 1] = text:sub(from, from + size - 1)
+            end
+            assert.same(expected, lines_of(pieces))
+        end
+    end)
+
+    it("has no line after the last end, and none in an empty body", function()
+        assert.same({ "a" }, lines_of { "a\n" })
+        assert.same({ "" }, lines_of { "\n" })
+        assert.same({}, lines_of {})
+    end)
+
+    it("that grow without end are refused", function()
+        responding({ "abc", "def\nx" }, function(response, connection)
+            local ok, err = pcall(response:lines(2))
+            assert.is_false(ok)
+            is_failure("limit", nil, err)
+            assert.is_true(connection:is_closed())
+        end, {})
+        assert.same({ "abcdef", "x" }, lines_of({ "abc", "def\nx" }, 6))
+    end)
+
+    it("raise when the body breaks off", function()
+        responding({ "a\nb" }, function(response)
+            local next_line = response:lines()
+            assert.equal("a", next_line())
+            is_failure("closed", nil, select(2, pcall(next_line)))
+        end, { length = 5 })
+    end)
+end)
+
+describe("save", function()
+    local folder, path
+
+    before_each(function()
+        folder = os.tmpname()
+        os.remove(folder)
+        os.execute("mkdir " .. folder)
+        path = folder .. "/file"
+    end)
+
+    after_each(function()
+        os.execute("rm -rf " .. folder)
+    end)
+
+    local function content()
+        local file = io.open(path, "rb")
+        local text = file and file:read "*a"
+        if file then
+            file:close()
+        end
+        return text
+    end
+
+    local function names()
+        local pipe = io.popen("ls -A " .. folder)
+        local text = pipe:read "*a"
+        pipe:close()
+        return text
+    end
+
+    it("writes what came with the head and what comes later", function()
+        wire.over({ { send = OK:sub(1, -3) }, { delay = 1 }, { send = "lo" } }, function(connection)
+            local response = assert(connection:request(wire.request()))
+            assert.is_true(response:save(path))
+            assert.equal("hello", content())
+            assert.equal("file\n", names())
+            assert.is_true(connection:is_idle())
+            assert.is_nil((response:read()))
+        end)
+        wire.over({ { send = OK } }, function(connection)
+            assert.is_true(assert(connection:request(wire.request())):save(path))
+            assert.equal("hello", content())
+        end)
+    end)
+
+    it("keeps what was there until the body is whole", function()
+        os.execute("printf old > " .. path)
+        responding({ "abc" }, function(response)
+            is_failure("closed", response:save(path))
+            assert.equal("old", content())
+            assert.equal("file\n", names())
+        end, { length = 4 })
+        responding({ "abc" }, function(response)
+            assert(response:save(path))
+            assert.equal("abc", content())
+        end, {})
+    end)
+
+    it("says where it can't write, and leaves the body for another try", function()
+        responding({ "abc" }, function(response)
+            local err = is_failure("system", response:save(folder .. "/none/file"))
+            assert.matches("No such file or directory", tostring(err))
+            assert(response:save(path))
+            assert.equal("abc", content())
+        end, {})
+    end)
+
+    it("says that the disk is full", function()
+        local open = io.open
+        for _, pieces in ipairs { { "abc" }, { ("x"):rep(10000), ("x"):rep(10000) } } do
+            responding(pieces, function(response, connection)
+                io.open = function() -- luacheck: ignore 122 (put back below)
+                    return open("/dev/full", "wb")
+                end
+                local results = { pcall(response.save, response, path) }
+                io.open = open -- luacheck: ignore 122
+                assert.is_true(results[1])
+                local err = is_failure("system", results[2], results[3])
+                assert.matches("[Nn]o space left", tostring(err))
+                assert.matches(path, tostring(err), 1, true)
+                assert.is_true(connection:is_closed() or connection:is_idle())
+            end, {})
+        end
+    end)
+
+    it("takes a path only", function()
+        responding({}, function(response)
+            assert.error_matches(function()
+                response:save(1)
+            end, "bad argument 'path'")
+        end, {})
+    end)
+
+    it("makes no Lua strings of a large body", function()
+        local piece = ("x"):rep(65536)
+        local pieces = {}
+        for index = 1, 200 do
+            pieces[index] = piece
+        end
+        responding(pieces, function(response)
+            collectgarbage()
+            local before = collectgarbage "count"
+            local most = 0
+            local watcher = scope.spawn(function()
+                local backend = backends.current()
+                for _ = 1, 20 do
+                    backend:wait(backend:now() + 0.01)
+                    most = math.max(most, collectgarbage "count" - before)
+                end
+            end)
+            assert(response:save(path))
+            watcher:join()
+            assert.is_true(most < 4096)
+            assert.equal(200 * 65536, #content())
+        end, {})
+    end)
+end)
+
+describe("discard", function()
+    it("reads to the end and keeps the connection", function()
+        responding({ "abc", "def" }, function(response, connection)
+            assert.is_true(response:discard())
+            assert.is_true(response:discard())
+            assert.is_nil((response:read()))
+            assert.is_true(connection:is_idle())
+        end, {})
+    end)
+
+    it("is no success when the body breaks off", function()
+        responding({ "abc" }, function(response)
+            is_failure("closed", response:discard())
+        end, { length = 4 })
+    end)
+end)
+
+describe("close", function()
+    it("keeps the connection when the rest has come", function()
+        wire.over({ { send = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" },
+            { delay = 1 }, { send = "3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n" } }, function(connection)
+            local response = assert(connection:request(wire.request()))
+            assert.equal("abc", response:read())
+            response:close()
+            assert.is_true(connection:is_idle())
+        end)
+    end)
+
+    it("closes the connection when more is to come", function()
+        local log = responding({ "abc", "def" }, function(response, connection)
+            assert.equal("abc", response:read())
+            response:close()
+            response:close()
+            assert.is_true(connection:is_closed())
+            is_failure("closed", response:read())
+            is_failure("closed", response:text())
+            assert.is_false((pcall(response:chunks())))
+        end, {})
+        assert.equal("unread_body", log.reason)
+    end)
+
+    it("of a complete response harms nothing", function()
+        wire.over({ { send = OK } }, function(connection)
+            local response = assert(connection:request(wire.request()))
+            response:close()
+            assert.is_true(connection:is_idle())
+            is_failure("closed", response:read())
+        end)
+    end)
+
+    it("leaves the text that was read", function()
+        wire.over({ { send = OK } }, function(connection)
+            local response = assert(connection:request(wire.request()))
+            response:text()
+            response:close()
+            assert.equal("hello", response:text())
+        end)
+    end)
+end)
+
+describe("a response that nobody keeps", function()
+    -- A connection whose response has a body that comes in two parts; only `use` sees the response.
+    local function after(use, check)
+        return wire.over({ { expect = "\r\n\r\n" }, { send = OK:sub(1, -3) }, { delay = 1 },
+            { send = "lo" } }, function(connection, peer, m)
+            local function exchange()
+                use(assert(connection:request(wire.request())))
+            end
+            exchange()
+            for _ = 1, 2 do
+                collectgarbage()
+                m:advance(0)
+            end
+            check(connection, peer)
+        end)
+    end
+
+    it("closes its connection, and its keeper hears of it", function()
+        local log = after(function(response)
+            assert.equal("hel", response:read())
+        end, function(connection, peer)
+            assert.is_true(connection:is_closed())
+            assert.is_true(peer:is_closed())
+        end)
+        assert.equal("unread_body", log.reason)
+    end)
+
+    it("stops its upload", function()
+        local calls = 0
+        wire.over({ { expect = "\r\n\r\n" }, { send = OK:sub(1, -3) } },
+            function(connection, _, m)
+                local request = wire.request("POST", function()
+                    calls = calls + 1
+                    m:advance(1)
+                    return "x"
+                end)
+                assert(connection:request(request))
+                collectgarbage()
+                collectgarbage()
+                m:advance(3)
+                assert.is_true(connection:is_closed())
+                assert.is_true(calls < 4)
+            end)
+    end)
+
+    it("harms nothing when its body was read", function()
+        local log = after(function(response)
+            assert.equal("hello", response:text())
+        end, function(connection)
+            assert.is_true(connection:is_idle())
+        end)
+        assert.equal("closed", log.reason)
+    end)
+
+    it("is kept by its loop", function()
+        local next_chunk
+        after(function(response)
+            next_chunk = response:chunks()
+        end, function(connection)
+            assert.equal("hel", next_chunk())
+            assert.equal("lo", next_chunk())
+            assert.is_nil(next_chunk())
+            assert.is_true(connection:is_idle())
+        end)
+    end)
+end)

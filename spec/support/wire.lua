@@ -1,0 +1,70 @@
+-- A connection over the mock, for specs: makes it, runs the spec as its root task, and counts what
+-- is left open afterwards.
+
+local assert = require "luassert"
+local connections = require "moonwire.connection"
+local mock = require "moonwire.testing.mock"
+local requests = require "moonwire.request"
+
+local M = {}
+
+--- The bytes of a reply with a length.
+function M.reply(body, head)
+    return ("HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s"):format(head or "", #body, body)
+end
+
+--- A request to the mock's peer.
+function M.request(method, body, more)
+    local fields = { method = method or "GET", url = "http://test.example/path", body = body }
+    for name, value in pairs(more or {}) do
+        fields[name] = value
+    end
+    return requests.new(fields)
+end
+
+local function exchange(m, script, body, opts)
+    local log = { idle = 0, closed = 0 }
+    local stream, peer = m:stream(script)
+    local own = { on_idle = function()
+        log.idle = log.idle + 1
+    end, on_close = function(_, reason)
+        log.closed, log.reason = log.closed + 1, reason
+    end }
+    for name, value in pairs(opts or {}) do
+        own[name] = value
+    end
+    local connection = connections.new(stream, own)
+    body(connection, peer, m)
+    connection:close()
+    peer:close()
+    m:advance(0) -- whoever was woken by that goes
+    assert.equal(1, log.closed)
+    return log
+end
+
+local running
+
+--- Runs `body(connection, peer, m)` over a connection whose peer follows `script`; nothing may
+--- be left over after it. Inside another one's body it is a second connection of the same mock.
+---@param script table[]? of moonwire.testing.mock
+---@param body fun(connection: moonwire.Connection, peer: moonwire.MockPeer, m: moonwire.Mock)
+---@param opts moonwire.connection.Options?
+---@return table log idle and closed: how often that was told; reason
+function M.over(script, body, opts)
+    if running then
+        return exchange(running, script, body, opts)
+    end
+    local m = mock.new()
+    running = m
+    local ok, log = pcall(m.run, m, exchange, m, script, body, opts)
+    running = nil
+    if not ok then
+        error(log, 0)
+    end
+    local stats = m:stats()
+    assert.equal(0, stats.threads, "threads are left over")
+    assert.equal(0, stats.tcp, "sockets are left over")
+    return log
+end
+
+return M
