@@ -163,10 +163,12 @@ trim_fields(struct mw_headers *h)
 static int
 read_fields(struct mw_h1 *h1)
 {
+    bool close = h1->facts.close; /* a 1xx head may have said it */
     int err = MW_OK;
 
     trim_fields(&h1->headers);
-    h1->facts = (struct head_facts){.ka_timeout = -1, .ka_max = -1};
+    h1->facts =
+        (struct head_facts){.close = close, .ka_timeout = -1, .ka_max = -1};
     for (size_t i = 0; i < h1->headers.count && err == MW_OK; i++)
         err = read_field(h1, i);
     return err;

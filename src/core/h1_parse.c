@@ -119,34 +119,40 @@ static const llhttp_settings_t settings = {
 /* Two of llhttp's errors stand for several rules; which one it was shows in
  * the fields that it has already seen. */
 static int
-code_of(const struct mw_h1 *h1, llhttp_errno_t why)
+code_in_head(const struct mw_h1 *h1, llhttp_errno_t why)
 {
     bool has_length = (h1->parser.flags & F_CONTENT_LENGTH) != 0;
     bool coded = (h1->parser.flags & F_TRANSFER_ENCODING) != 0;
-    int code = h1->rx == RX_CHUNKED ? MW_EH1_CHUNK : MW_EH1_SYNTAX;
+    bool in_fields = h1->in_field || h1->fields->count > 0;
 
     switch ((int)why) { /* llhttp's enum grows with its versions */
     case HPE_INVALID_VERSION:
     case HPE_PAUSED_H2_UPGRADE:
         return MW_EH1_VERSION;
-    case HPE_INVALID_HEADER_TOKEN:
-        return MW_EH1_HEADER;
     case HPE_INVALID_CONTENT_LENGTH:
     case HPE_UNEXPECTED_CONTENT_LENGTH:
         return coded ? MW_EH1_FRAMING : MW_EH1_LENGTH;
     case HPE_INVALID_TRANSFER_ENCODING:
         return has_length ? MW_EH1_FRAMING : MW_EH1_CODING;
-    case HPE_INVALID_CHUNK_SIZE:
-        return MW_EH1_CHUNK;
-    case HPE_LF_EXPECTED:
-    case HPE_CR_EXPECTED:
-    case HPE_STRICT:
+    case HPE_INVALID_HEADER_TOKEN:
     case HPE_UNEXPECTED_SPACE:
-        return h1->rx == RX_TRAILER || h1->fields->count > 0 ? MW_EH1_HEADER
-                                                             : code;
+        return MW_EH1_HEADER;
     default:
-        return code;
+        return in_fields ? MW_EH1_HEADER : MW_EH1_SYNTAX;
     }
+}
+
+static int
+code_of(const struct mw_h1 *h1, llhttp_errno_t why)
+{
+    if (h1->rx == RX_CHUNKED)
+        return MW_EH1_CHUNK;
+    if (h1->rx == RX_HEAD)
+        return code_in_head(h1, why);
+    return why == HPE_INVALID_CONTENT_LENGTH ||
+                   why == HPE_UNEXPECTED_CONTENT_LENGTH
+               ? MW_EH1_FRAMING /* a length behind a chunked body */
+               : MW_EH1_HEADER;
 }
 
 int

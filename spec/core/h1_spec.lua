@@ -1,0 +1,47 @@
+-- The golden traces: every one of them gives the same events however its bytes are cut.
+
+local support = require "spec.support"
+local trace_of = require "spec.support.trace"
+
+local function trace_files()
+    local files = {}
+    local list = assert(io.popen("ls " .. support.quote(support.root .. "/spec/data/h1")))
+    for name in list:lines() do
+        if name:match "%.txt$" then
+            files[#files + 1] = support.root .. "/spec/data/h1/" .. name
+        end
+    end
+    list:close()
+    return files
+end
+
+local function compare(trace, how, segments, max)
+    local expected = table.concat(trace.expected, "\n")
+    local got = table.concat(trace_of.replay(trace, segments, max), "\n")
+    if got ~= expected then -- building the message for each of many cuts takes too long
+        assert.equal(expected, got, how)
+    end
+end
+
+describe("golden traces", function()
+    local files = trace_files()
+
+    it("are many", function()
+        assert.is_true(#files >= 60)
+    end)
+
+    for _, path in ipairs(files) do
+        local trace = trace_of.read(path)
+        it(trace.name .. " (" .. path:match "([^/]+)%.txt$" .. ")", function()
+            for how, segments in trace_of.cuts(trace) do
+                compare(trace, how, segments)
+            end
+            for how, segments in trace_of.cuts(trace) do
+                compare(trace, how .. ", read by 3", segments, 3)
+                if how == "byte by byte" then
+                    break -- the cuts bring nothing more
+                end
+            end
+        end)
+    end
+end)
