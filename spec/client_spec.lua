@@ -1,0 +1,630 @@
+local clients = require "moonwire.client"
+local mock = require "moonwire.testing.mock"
+local moonwire = require "moonwire"
+local requests = require "moonwire.request"
+
+local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+-- Answers every request on every connection to an address with `answer(head, number, peer)`, or
+-- with OK; keeps the peers and the request heads.
+local function serve(m, address, port, answer, opts)
+    local log = { peers = {}, heads = {} }
+    m:listen_at(address, port, function(peer)
+        log.peers[#log.peers + 1] = peer
+        local buffer = ""
+        peer:on_data(function(data)
+            buffer = buffer .. data
+            while true do
+                local stop = select(2, buffer:find("\r\n\r\n", 1, true))
+                if not stop then
+                    break
+                end
+                local head = buffer:sub(1, stop)
+                local length = tonumber(head:match "\r\nContent%-Length: (%d+)") or 0
+                if #buffer < stop + length then
+                    break
+                end
+                local body = buffer:sub(stop + 1, stop + length)
+                buffer = buffer:sub(stop + length + 1)
+                log.heads[#log.heads + 1] = head
+                local reply = OK
+                if answer then
+                    reply = answer(head, #log.heads, peer, body)
+                end
+                if reply then
+                    peer:send(reply)
+                end
+            end
+        end)
+    end, opts)
+    return log
+end
+
+-- Runs f(client, m, log) in a mock world with a server on http://h/; nothing may be left behind.
+local function with_client(opts, f, answer)
+    local m = mock.new()
+    m:hosts { h = { "127.0.0.1" }, other = { "127.0.0.2" } }
+    local log = serve(m, "127.0.0.1", 80, answer)
+    m:run(function()
+        local before = m:stats()
+        local client = clients.new(opts)
+        f(client, m, log)
+        client:close()
+        m:advance(0)
+        local stats = client:stats()
+        assert.equal(0, stats.total)
+        assert.equal(0, stats.waiting)
+        for _, peer in ipairs(log.peers) do
+            assert.is_true(peer:is_closed())
+            peer:close()
+        end
+        m:advance(0)
+        local left = m:stats()
+        assert.same(before, left)
+    end)
+end
+
+local function fails(kind, phase, response, err)
+    assert.is_nil(response)
+    assert.equal(kind, err.kind)
+    assert.equal(phase, err.phase)
+    return err
+end
+
+describe("client", function()
+    it("gives one response for one call and keeps the connection", function()
+        with_client(nil, function(client, m, log)
+            local start = m:now()
+            for i = 1, 3 do
+                local response = assert(client:get("http://h/" .. i))
+                assert.equal("ok", response:text())
+                assert.equal(i > 1, response.timing.reused)
+            end
+            assert.equal(1, #log.peers)
+            local stats = client:stats()
+            assert.equal(3, stats.requests)
+            assert.equal(1, stats.idle)
+            assert.equal(2, stats.reused)
+            assert.is_true(m:now() - start < 1)
+        end)
+    end)
+
+    it("has a method for each method", function()
+        local seen = {}
+        with_client(nil, function(client)
+            for _, name in ipairs { "get", "head", "post", "put", "patch", "delete", "options" } do
+                assert(client[name](client, "http://h/"))
+            end
+            assert(client:request("QUERY", "http://h/"))
+            assert(client:request { url = "http://h/" })
+            assert(client:request { method = "TRACE", url = "http://h/" })
+            assert(client:request(requests.new { method = "PURGE", url = "http://h/" }))
+            assert.equal("GET HEAD POST PUT PATCH DELETE OPTIONS QUERY GET TRACE PURGE",
+                table.concat(seen, " "))
+        end, function(head)
+            seen[#seen + 1] = head:match "^%S+"
+            return seen[#seen] == "HEAD" and "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" or OK
+        end)
+    end)
+
+    it("sends bodies, queries and headers, and its own headers below them", function()
+        local headers = { ["X-One"] = "client", ["X-Two"] = "client" }
+        with_client({ headers = headers }, function(client, _, log)
+            assert(client:post("http://h/p?a=1", {
+                query = { b = 2 }, form = { name = "a b" }, headers = { ["x-two"] = "request" },
+            }))
+            assert.is_truthy(log.heads[1]:find("^POST /p%?a=1&b=2 HTTP/1.1\r\n"))
+            assert.is_truthy(log.heads[1]:find("X-One: client\r\n", 1, true))
+            assert.is_truthy(log.heads[1]:find("x-two: request\r\n", 1, true))
+            assert.is_nil(log.heads[1]:find("X-Two: client", 1, true))
+            assert.is_truthy(log.heads[1]:find("application/x-www-form-urlencoded", 1, true))
+            assert(client:put("http://h/j", { json = { 1, 2 } }))
+            assert.is_truthy(log.heads[2]:find("application/json", 1, true))
+            assert(client:get("http://h/plain"))
+            assert.is_truthy(log.heads[3]:find("X-Two: client\r\n", 1, true))
+        end)
+    end)
+
+    it("puts relative URLs behind its base URL and leaves absolute ones", function()
+        with_client({ base_url = "http://h/api/" }, function(client, m, log)
+            local other = serve(m, "127.0.0.2", 80)
+            for _, url in ipairs { "users", "/users", "?x=1", "", "a/../b", "//evil/x" } do
+                assert(client:get(url))
+            end
+            assert(client:get("http://other/abs"))
+            local targets = {}
+            for i, head in ipairs(log.heads) do
+                targets[i] = head:match "^%S+ (%S+)"
+                assert.is_truthy(head:find("\r\nHost: h\r\n", 1, true))
+            end
+            assert.same({ "/api/users", "/api/users", "/api/?x=1", "/api/", "/api/b",
+                "/api/evil/x" }, targets)
+            assert.is_truthy(other.heads[1]:find("^GET /abs "))
+            client:close()
+            other.peers[1]:close()
+        end)
+    end)
+
+    it("keeps origins apart", function()
+        with_client(nil, function(client, m, log)
+            local other = serve(m, "127.0.0.2", 80)
+            local third = serve(m, "127.0.0.1", 8080)
+            assert(client:get("http://h/"))
+            assert(client:get("http://other/"))
+            assert(client:get("http://h:8080/"))
+            assert(client:get("http://H:80/"))
+            assert.equal("1 1 1", #log.peers .. " " .. #other.peers .. " " .. #third.peers)
+            assert.equal(2, #log.heads)
+            client:close()
+            other.peers[1]:close()
+            third.peers[1]:close()
+        end)
+    end)
+
+    it("connects to a unix socket instead, and keeps that apart too", function()
+        with_client(nil, function(client, m, log)
+            local unix = serve(m, "/run/x.sock", nil)
+            assert(client:get("http://h/", { unix_socket = "/run/x.sock" }))
+            assert(client:get("http://h/"))
+            assert(client:get("http://h/", { unix_socket = "/run/x.sock" }))
+            assert.equal("2 1", #unix.heads .. " " .. #log.heads)
+            assert.equal(1, #unix.peers)
+            assert.is_truthy(unix.heads[1]:find("\r\nHost: h\r\n", 1, true))
+            fails("connect", "connect", client:get("http://h/", { unix_socket = "/run/no.sock" }))
+            client:close()
+            unix.peers[1]:close()
+        end)
+    end)
+
+    it("closes idle connections when their time is over, without any traffic", function()
+        with_client({ pool = { idle_timeout = 5 } }, function(client, m, log)
+            assert(client:get("http://h/"))
+            m:advance(4.9)
+            assert.equal(1, client:stats().idle)
+            m:advance(0.2)
+            assert.equal(0, client:stats().idle)
+            assert.is_true(log.peers[1]:is_closed())
+            assert.equal(1, m:stats().threads) -- only the mock's own: the watch has ended too
+            assert(client:get("http://h/"))
+            m:advance(6)
+            assert.equal(0, client:stats().total)
+        end)
+    end)
+
+    it("keeps a connection as long as the peer says, but a second less", function()
+        local hint = "timeout=4"
+        with_client({ pool = { idle_timeout = 60 } }, function(client, m, log)
+            assert(client:get("http://h/"))
+            m:advance(2.9)
+            assert.equal(1, client:stats().idle)
+            m:advance(0.2)
+            assert.equal(0, client:stats().idle)
+            hint = "timeout=100"
+            assert(client:get("http://h/"))
+            m:advance(58)
+            hint = "timeout=4"
+            assert(client:get("http://h/")) -- the watch now has to wake earlier
+            m:advance(3.1)
+            assert.equal(0, client:stats().idle)
+            assert.equal(2, #log.peers)
+        end, function()
+            return OK:gsub("\r\n", "\r\nKeep-Alive: " .. hint .. "\r\n", 1)
+        end)
+    end)
+
+    it("does not let the watch on idle connections keep a run alive", function()
+        local m = mock.new()
+        serve(m, "127.0.0.1", 80)
+        local client, start = clients.new(), m:now()
+        m:run(function()
+            assert(client:get("http://127.0.0.1/"))
+        end)
+        assert.equal(1, client:stats().idle)
+        assert.is_true(m:now() - start < 1)
+        m:run(function()
+            client:close()
+        end)
+    end)
+
+    it("tries the next connection when the peer has closed an idle one", function()
+        with_client(nil, function(client, m, log)
+            moonwire.gather(
+                function() assert(client:get("http://h/a")) end,
+                function() assert(client:get("http://h/b")) end)
+            assert.equal(2, #log.peers)
+            log.peers[1]:eof()
+            log.peers[2]:eof()
+            m:advance(0)
+            assert(client:post("http://h/c", { body = "x" }))
+            assert.equal(3, #log.peers)
+            assert.equal(1, client:stats().total)
+            log.peers[3]:send("HTTP/1.1 408 Request Timeout\r\n\r\n") -- nobody asked
+            m:advance(0)
+            local response = assert(client:get("http://h/d"))
+            assert.equal(200, response.status)
+            assert.equal(4, #log.peers)
+        end)
+    end)
+
+    it("sends a harmless request once more when a kept connection dies under it", function()
+        local function is_gone(response, err) -- noticed while writing or while reading
+            return fails("closed", err and err.phase == "write" and "write" or "headers", response,
+                err)
+        end
+        local die = {}
+        with_client(nil, function(client, _, log)
+            assert(client:get("http://h/1"))
+            die[2] = true
+            local response = assert(client:get("http://h/2"))
+            assert.equal("ok", response:text())
+            assert.equal(2, #log.peers)
+            assert.equal(3, #log.heads)
+            die[4] = true
+            assert(client:put("http://h/3", { body = "again" }))
+            die[6] = true
+            local err = is_gone(client:post("http://h/4", { body = "once" }))
+            assert.is_true(err.reused)
+            assert.is_false(err.safe_to_retry)
+            assert(client:get("http://h/5"))
+            die[8] = true
+            assert(client:post("http://h/6", { body = "twice",
+                headers = { ["Idempotency-Key"] = "1" } }))
+            local sent = false
+            die[10] = true
+            err = is_gone(client:put("http://h/7", { body = function()
+                if not sent then
+                    sent = true
+                    return "x"
+                end
+            end }))
+            assert.is_false(err.safe_to_retry)
+        end, function(_, number, peer)
+            if die[number] then
+                peer:reset()
+                return nil
+            end
+            return OK
+        end)
+    end)
+
+    it("does not send again over a fresh connection, and never twice", function()
+        local count = 0
+        with_client(nil, function(client)
+            local err = fails("closed", "headers", client:get("http://h/"))
+            assert.equal(1, count)
+            assert.is_false(err.reused)
+        end, function(_, _, peer)
+            count = count + 1
+            peer:close()
+        end)
+        local requests_seen = 0
+        with_client(nil, function(client)
+            assert(client:get("http://h/"))
+            fails("closed", "headers", client:get("http://h/"))
+            assert.equal(3, requests_seen)
+        end, function(_, number, peer)
+            requests_seen = requests_seen + 1
+            if number > 1 then
+                peer:close()
+                return nil
+            end
+            return OK
+        end)
+    end)
+
+    it("queues at its limits and serves in order", function()
+        with_client({ pool = { max_per_origin = 2 } }, function(client, m, log)
+            local order = {}
+            moonwire.scope(function(s)
+                for i = 1, 6 do
+                    s:spawn(function()
+                        local response = assert(client:get("http://h/" .. i))
+                        assert.equal("ok", response:text())
+                        order[#order + 1] = i
+                    end)
+                end
+                m:advance(0.5)
+                assert.equal(4, client:stats().waiting)
+                assert.equal(2, client:stats().active)
+            end)
+            assert.same({ 1, 2, 3, 4, 5, 6 }, order)
+            assert.equal(2, #log.peers)
+        end, function(_, _, peer)
+            peer:after(1, function()
+                peer:send(OK)
+            end)
+        end)
+    end)
+
+    it("gives up waiting for a connection after the pool's time", function()
+        with_client({ pool = { max_total = 1 } }, function(client, m)
+            moonwire.scope(function(s)
+                s:spawn(function()
+                    assert(client:get("http://h/slow"))
+                end)
+                m:advance(0.1)
+                local err = fails("timeout", "pool",
+                    client:get("http://h/", { timeout = { pool = 2 } }))
+                assert.equal("http://h/", err.url)
+                err = fails("timeout", "pool", client:get("http://h/", { timeout = 1 }))
+                assert.is_truthy(tostring(err):find("waiting 1 s for a connection", 1, true))
+                assert.equal(0, client:stats().waiting)
+            end)
+            assert.equal(1, client:stats().idle)
+        end, function(_, _, peer)
+            peer:after(10, function()
+                peer:send(OK)
+            end)
+        end)
+    end)
+
+    it("leaves nothing behind when a request is cancelled at any point", function()
+        local m = mock.new()
+        m:hosts({ h = { "127.0.0.1" } }, { delay = 1 })
+        local log = serve(m, "127.0.0.1", 80, function(_, _, peer)
+            peer:after(1, function()
+                peer:send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+            end)
+            peer:after(2, function()
+                peer:send("ok")
+            end)
+        end, { delay = 1 })
+        m:run(function()
+            local client = clients.new { pool = { max_total = 1 } }
+            for tenth = 1, 59, 2 do
+                moonwire.scope(function(s)
+                    for _ = 1, 2 do -- one of them waits for the pool
+                        s:spawn(function()
+                            local response, err = client:get("http://h/")
+                            if response then
+                                response, err = response:text()
+                            end
+                            assert.is_true(response == "ok" or err.kind == "cancelled")
+                        end)
+                    end
+                    m:advance(tenth / 10)
+                    s:cancel()
+                end)
+                local stats = client:stats()
+                assert.equal(0, stats.waiting + stats.active + stats.opening + stats.reserved)
+                client:close_idle()
+            end
+            assert.is_true(#log.peers > 10)
+            client:close()
+            for _, peer in ipairs(log.peers) do
+                assert.is_true(peer:is_closed())
+            end
+        end)
+    end)
+
+    describe("timeouts", function()
+        it("end connecting", function()
+            with_client({ timeout = { connect = 3 } }, function(client, m)
+                m:listen_at("127.0.0.2", 80, function() end, { delay = math.huge })
+                local start = m:now()
+                local err = fails("timeout", "connect", client:get("http://other/"))
+                assert.is_true(math.abs(m:now() - start - 3) < 0.01)
+                assert.is_truthy(tostring(err):find("connect timeout of 3 s", 1, true))
+                err = fails("timeout", "connect", client:get("http://other/", { timeout = 1 }))
+                assert.is_truthy(tostring(err):find("total timeout of 1 s", 1, true))
+                m:hosts({}, { delay = 20 })
+                fails("timeout", "resolve", client:get("http://other/"))
+            end)
+        end)
+
+        it("end waiting for the head, for the body, and the whole", function()
+            with_client({ timeout = { headers = 4, idle = 3 } }, function(client, m)
+                local function after(seconds, kind, phase, response, err)
+                    assert.is_true(math.abs(m:now() - seconds) < 0.01, m:now() .. " s")
+                    fails(kind, phase, response, err)
+                end
+                local start = m:now()
+                after(start + 4, "timeout", "headers", client:get("http://h/never"))
+                start = m:now()
+                local response = assert(client:get("http://h/half"))
+                after(start + 3, "timeout", "body", response:text())
+                start = m:now()
+                after(start + 2, "timeout", "headers",
+                    client:get("http://h/never", { timeout = { total = 2, headers = 9 } }))
+                start = m:now()
+                response = assert(client:get("http://h/drip", { timeout = 7 }))
+                after(start + 7, "timeout", "body", response:text())
+                m:advance(20) -- the peer gives up too
+            end, function(head, _, peer)
+                local path = head:match "^%S+ (%S+)"
+                if path == "/half" then
+                    return "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
+                elseif path == "/drip" then
+                    for i = 1, 20 do
+                        peer:after(i, function()
+                            peer:send("x")
+                        end)
+                    end
+                    return "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+                end
+            end)
+        end)
+    end)
+
+    it("tells progress and informational responses, and refuses bodies above max_body", function()
+        with_client({ max_body = 5 }, function(client)
+            local informational, received = {}, 0
+            assert(client:get("http://h/1", {
+                on_informational = function(status)
+                    informational[#informational + 1] = status
+                end,
+                progress = function(bytes)
+                    received = bytes
+                end,
+            }):text())
+            assert.same({ 103 }, informational)
+            assert.equal(5, received)
+            local response = assert(client:get("http://h/1", { max_body = 4 }))
+            fails("limit", "body", response:text())
+        end, function()
+            return "HTTP/1.1 103 Early Hints\r\n\r\n"
+                .. "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345"
+        end)
+    end)
+
+    it("frees the place when a script's callback raises", function()
+        with_client({ pool = { max_total = 1 } }, function(client)
+            assert.has_error(function()
+                client:get("http://h/", { on_informational = function() error("mine", 0) end })
+            end)
+            assert.equal(0, client:stats().total)
+            assert(client:get("http://h/"))
+        end, function()
+            return "HTTP/1.1 103 Early Hints\r\n\r\n" .. OK
+        end)
+    end)
+
+    it("gives the connection back when a body can't be opened", function()
+        with_client(nil, function(client, _, log)
+            local bodies = require "moonwire.body"
+            for _ = 1, 2 do
+                fails("body", "write",
+                    client:post("http://h/", { body = bodies.file "/nowhere/at/all" }))
+            end
+            assert(client:get("http://h/"))
+            assert.equal(1, #log.peers)
+        end)
+    end)
+
+    it("says why nothing could be reached", function()
+        with_client(nil, function(client, m)
+            m:hosts { two = { "127.0.0.8", "::1" }, nobody = { "127.0.0.9" } }
+            local err = fails("connect", "connect", client:get("http://u:secret@nobody:81/x"))
+            assert.equal("ECONNREFUSED", err.code)
+            assert.equal("http://nobody:81/x", err.url)
+            assert.equal("connecting to nobody:81: 127.0.0.9: connection refused "
+                .. "(http://nobody:81/x, phase connect)", tostring(err))
+            err = fails("connect", "connect", client:get("http://two/"))
+            assert.equal(2, #err.attempts)
+            assert.is_truthy(tostring(err):find("127.0.0.8: connection refused; [::1]: ", 1, true))
+            err = fails("resolve", "resolve", client:get("http://unknown.example/"))
+            assert.equal("http://unknown.example/", err.url)
+            err = fails("tls", "tls", client:get("https://h/"))
+            assert.is_truthy(tostring(err):find("http:// only", 1, true))
+            assert.equal(0, client:stats().total)
+        end)
+    end)
+
+    it("fails exchanges under way when it is closed, and refuses further ones", function()
+        with_client({ pool = { max_per_origin = 1 } }, function(client, m)
+            moonwire.scope(function(s)
+                for _ = 1, 2 do -- the second waits for the pool
+                    s:spawn(function()
+                        local response, err = client:get("http://h/")
+                        assert.is_nil(response)
+                        assert.equal("closed", err.kind)
+                    end)
+                end
+                m:advance(1)
+                client:close()
+                client:close()
+            end)
+            assert.is_true(client:is_closed())
+            assert.has_error(function() client:get("http://h/") end, "the client is closed")
+        end, function() end)
+        with_client(nil, function(client, m)
+            m:listen_at("127.0.0.2", 80, function(peer) peer:close() end, { delay = 5 })
+            moonwire.scope(function(s)
+                s:spawn(function()
+                    fails("closed", "pool", client:get("http://other/"))
+                end)
+                m:advance(1)
+                client:close()
+            end)
+        end)
+    end)
+
+    it("closes idle connections on demand", function()
+        with_client(nil, function(client, _, log)
+            assert(client:get("http://h/"))
+            client:close_idle()
+            assert.is_true(log.peers[1]:is_closed())
+            assert(client:get("http://h/"))
+            assert.equal(2, #log.peers)
+        end)
+    end)
+
+    it("makes a plain request once and keeps a bounded number of them", function()
+        with_client(nil, function(client)
+            for i = 1, 1000 do
+                assert(client:get("http://h/" .. i % 300))
+            end
+            local kept = 0
+            for _ in pairs(client.recent) do kept = kept + 1 end
+            for _ in pairs(client.older) do kept = kept + 1 end
+            assert.is_true(kept <= 256)
+        end)
+    end)
+
+    describe("raises, at the caller's line, for", function()
+        local client = clients.new()
+        local cases = {
+            ["a missing URL"] = { "bad argument 'url'", function() client:get() end },
+            ["a bad URL"] = { "two '@'", function() client:get("http://a@b@c/") end },
+            ["a URL without a scheme"] = { "did you mean http://h/?",
+                function() client:get("h/") end },
+            ["a bad URL with options"] = { "not http or https",
+                function() client:get("ftp://h/", {}) end },
+            ["a bad URL in a table"] = { "not http or https",
+                function() client:request { url = "ftp://h/" } end },
+            ["options that are no table"] = { "bad argument 'opts' (table expected, got string)",
+                function() client:get("http://h/", "x") end },
+            ["an unknown option"] = { "unknown option 'redirect' (known: ",
+                function() client:get("http://h/", { redirect = 5 }) end },
+            ["an unknown option of a prepared request"] = { "unknown option 'body'",
+                function() client:request(requests.new { url = "http://h/" }, { body = "x" }) end },
+            ["method among the options of get"] = { "unknown option 'method'",
+                function() client:get("http://h/", { method = "PUT" }) end },
+            ["a bad method"] = { "method", function() client:request("A B", "http://h/") end },
+            ["no method"] = { "bad argument 'method'", function() client:request() end },
+            ["a bad header"] = { "header", function()
+                client:get("http://h/", { headers = { ["X-Y"] = "a\r\nb" } })
+            end },
+            ["a header of moonwire's own"] = { "moonwire sets it itself", function()
+                client:get("http://h/", { headers = { ["Content-Length"] = "5" } })
+            end },
+            ["a timeout of the wrong type"] = { "bad argument 'timeout'",
+                function() client:get("http://h/", { timeout = "1" }) end },
+            ["a timeout of nothing"] = { "bad argument 'timeout'",
+                function() client:get("http://h/", { timeout = 0 }) end },
+            ["an unknown timeout"] = { "unknown timeout 'read'",
+                function() client:get("http://h/", { timeout = { read = 1 } }) end },
+            ["a wrong timeout in the table"] = { "bad argument 'timeout.connect'",
+                function() client:get("http://h/", { timeout = { connect = false } }) end },
+            ["a wrong callback"] = { "bad argument 'progress'",
+                function() client:get("http://h/", { progress = 1 }) end },
+            ["a wrong max_body"] = { "bad argument 'max_body'",
+                function() client:get("http://h/", { max_body = -1 }) end },
+            ["a wrong socket path"] = { "bad argument 'unix_socket'",
+                function() client:get("http://h/", { unix_socket = 1 }) end },
+            ["two bodies"] = { "give one of", function()
+                client:post("http://h/", { body = "x", json = {} })
+            end },
+            ["an unknown client option"] = { "unknown option 'bas_url'",
+                function() local _ = clients.new { bas_url = "http://h/" } end },
+            ["a bad base URL"] = { "bad argument 'base_url' (it has no scheme",
+                function() local _ = clients.new { base_url = "h" } end },
+            ["a base URL with a query"] = { "bad argument 'base_url' (a query",
+                function() local _ = clients.new { base_url = "http://h/?x" } end },
+            ["an unknown limit"] = { "unknown pool limit 'max'",
+                function() local _ = clients.new { pool = { max = 1 } } end },
+            ["bad default headers"] = { "bad header",
+                function() local _ = clients.new { headers = { ["a b"] = "c" } } end },
+        }
+        for name, case in pairs(cases) do
+            it(name, function()
+                local ok, problem = pcall(case[2])
+                assert.is_false(ok)
+                assert.is_truthy(tostring(problem):find(case[1], 1, true), tostring(problem))
+                assert.is_truthy(tostring(problem):find("client_spec.lua:", 1, true),
+                    tostring(problem))
+                assert.equal(0, client:stats().total)
+            end)
+        end
+    end)
+end)
