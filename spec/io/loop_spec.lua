@@ -1,6 +1,7 @@
 local core = require "moonwire.core"
 local core_loop = require "spec.support.core_loop"
 local ffi = require "ffi"
+local process = require "spec.support.process"
 local support = require "spec.support"
 
 local ETIMEOUT, ECANCELLED, ECLOSED = core.ETIMEOUT, core.ECANCELLED, core.ECLOSED
@@ -418,7 +419,7 @@ describe("loop: close", function()
     end)
 
     it("is safe for loops that are forgotten with all they have", function()
-        local fds = support.counts().fds
+        local fds = process.count_fds()
         local weak = setmetatable({}, { __mode = "k" })
         for round = 1, 20 do
             local loop = core.loop()
@@ -445,7 +446,7 @@ describe("loop: close", function()
         collectgarbage()
         collectgarbage()
         assert.is_nil(next(weak))
-        assert.equal(fds, support.counts().fds)
+        assert.equal(fds, process.count_fds())
     end)
 
     it("is safe when parts are collected while others live", function()
