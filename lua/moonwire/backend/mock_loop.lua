@@ -128,6 +128,8 @@ end
 ---@class moonwire.MockLoop
 ---@field time number the clock
 ---@field turn integer counts the turns threads have had
+---@field stepped integer? the turn that `steps` is about
+---@field steps integer steps of sockets in that turn
 ---@field open integer open sockets
 ---@field waiting integer threads that wait
 ---@field timers integer timers that are set
@@ -222,7 +224,7 @@ end
 ---@return moonwire.MockLoop
 function loop.new()
     return setmetatable({
-        time = 1000, turn = 0, open = 0, waiting = 0, timers = 0, order = 0,
+        time = 1000, turn = 0, open = 0, waiting = 0, timers = 0, order = 0, steps = 0,
         heap = {}, queue = {}, first = 1, last = 0,
         EPIPE = system(32), ECONNRESET = system(104), ECONNREFUSED = system(111),
         EADDRINUSE = system(98),

@@ -4,6 +4,7 @@ local core = require "moonwire.core"
 
 local EAGAIN, EOF, ECLOSED = core.EAGAIN, core.EOF, core.ECLOSED
 local CAPACITY = 65536
+local SLICE = 32 -- steps of one turn, then EAGAIN for the others' sake
 
 ---@class moonwire.MockSocket: moonwire.core.Tcp
 ---@field loop moonwire.MockLoop
@@ -27,6 +28,14 @@ local function is_writable(self)
         return true
     end
     return not self.blocked and (other.sink ~= nil or other.buffered < CAPACITY)
+end
+
+local function take_step(loop)
+    if loop.stepped ~= loop.turn then
+        loop.stepped, loop.steps = loop.turn, 0
+    end
+    loop.steps = loop.steps + 1
+    return loop.steps <= SLICE
 end
 
 local function wake(self, direction, code)
@@ -76,7 +85,7 @@ function methods:recv(max)
     if self.closed then
         return nil, ECLOSED
     elseif self.head <= self.tail then
-        if self.taken == self.loop.turn then
+        if self.taken == self.loop.turn or not take_step(self.loop) then
             return nil, EAGAIN
         end
         local piece = self.pieces[self.head]
@@ -120,6 +129,9 @@ function methods:send(data, from)
     elseif self.shut or other.closed then
         return nil, self.loop.EPIPE
     elseif self.blocked or self.limit and self.sent == self.loop.turn then
+        return nil, EAGAIN
+    end
+    if not take_step(self.loop) then
         return nil, EAGAIN
     end
     local room = other.sink and math.huge or CAPACITY - other.buffered
