@@ -1,0 +1,58 @@
+-- An nginx of the spec's own: on 127.0.0.1, a free port, with all its files in a temporary folder.
+
+local support = require "spec.support"
+
+local nginx = {}
+
+local CONFIG = [[
+daemon off;
+master_process off;
+worker_processes 1;
+pid %(dir)/nginx.pid;
+error_log %(dir)/error.log warn;
+events { worker_connections 512; }
+http {
+    access_log %(dir)/access.log;
+    client_body_temp_path %(dir)/body;
+    proxy_temp_path %(dir)/proxy;
+    fastcgi_temp_path %(dir)/fastcgi;
+    uwsgi_temp_path %(dir)/uwsgi;
+    scgi_temp_path %(dir)/scgi;
+    keepalive_timeout 75s 60s;
+    sendfile on;
+    server {
+        listen 127.0.0.1:%(port);
+        root %(dir)/www;
+        %(locations)
+    }
+}
+]]
+
+---@class spec.Nginx
+---@field url string without a slash at the end
+---@field port integer
+---@field dir string
+---@field www string the folder that is served
+---@field process table of support.spawn_process
+
+--- Starts it and waits until it answers.
+---@param locations string what stands in the server block
+---@return spec.Nginx
+function nginx.start(locations)
+    local dir, port = support.temp_dir(), support.free_port()
+    assert(os.execute("mkdir -p " .. support.quote(dir .. "/www")) == 0)
+    local words = { dir = dir, port = tostring(port), locations = locations }
+    local file = assert(io.open(dir .. "/nginx.conf", "w"))
+    file:write((CONFIG:gsub("%%%((%w+)%)", words):gsub("%%%((%w+)%)", words)))
+    file:close()
+    local process = support.spawn_process({
+        "nginx", "-e", dir .. "/error.log", "-p", dir, "-c", dir .. "/nginx.conf",
+    }, { output = dir .. "/output" })
+    support.wait_port(port)
+    return {
+        url = "http://127.0.0.1:" .. port, port = port, dir = dir, www = dir .. "/www",
+        process = process,
+    }
+end
+
+return nginx
