@@ -70,6 +70,18 @@ l_host_guard(lua_State *L)
     return 0;
 }
 
+/* host.is_interruptible(): false where whoever started us ignores SIGINT, as a
+ * shell does for what runs behind its back; then so do we. */
+static int
+l_host_is_interruptible(lua_State *L)
+{
+    struct sigaction action;
+
+    sigaction(SIGINT, NULL, &action);
+    lua_pushboolean(L, action.sa_handler != SIG_IGN);
+    return 1;
+}
+
 /* -- the line editor --------------------------------------------------------
  */
 
@@ -242,6 +254,7 @@ push_host(lua_State *L)
     static const luaL_Reg host[] = {
         {"editor", l_host_editor},
         {"guard", l_host_guard},
+        {"is_interruptible", l_host_is_interruptible},
         {"is_terminal", l_host_is_terminal},
         {NULL, NULL},
     };

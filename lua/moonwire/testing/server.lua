@@ -9,7 +9,7 @@ local routes = require "moonwire.testing.server.routes"
 
 local DRAIN_BYTES = 1024 * 1024 -- of a body that a handler left unread
 local DRAIN_SECONDS = 2
-local LINGER_BYTES = 4 * 1024 * 1024 -- read and dropped before a close, so that no RST eats the answer
+local LINGER_BYTES = 4 * 1024 * 1024 -- dropped before a close, so that no RST eats the answer
 local RETRY_SECONDS = 0.05 -- after an accept that failed, with no fds left for instance
 local CLOSE_SECONDS = 5
 
@@ -32,13 +32,13 @@ local CLOSE_SECONDS = 5
 local methods = {}
 local Server = { __index = methods, __name = "moonwire.testing.Server" }
 
--- Threads: daemons of the backend, so that a script may end while they wait ------------------------
+-- Threads: daemons of the backend, so that a script may end while they wait ----------------------
 
 local function start(self, fn, ...)
     local thread
     self.alive = self.alive + 1
     thread = self.backend:start(function(...)
-        local ok, problem = xpcall(fn, errors.handler, ...)
+        local ok, problem = xpcall(fn, errors.handler, self, ...)
         self.alive = self.alive - 1
         self.threads[thread] = nil
         if self.alive == 0 and self.closer then
@@ -187,8 +187,8 @@ end
 
 -- What a test says to it -----------------------------------------------------------------------
 
---- Answers a path by a function: `handler(request, respond)`, where `respond(status, body, headers)`
---- sends a whole answer (see moonwire.testing.server.exchange for the rest).
+--- Answers a path by a function: `handler(request, respond)`, where `respond(status, body,
+--- headers)` sends a whole answer (see moonwire.testing.server.exchange for the rest).
 ---@param path string decoded, without the query
 ---@param handler fun(request: moonwire.testing.Request, respond: moonwire.testing.Respond)
 function methods:on(path, handler)
@@ -236,8 +236,8 @@ local M = {}
 ---@class moonwire.testing.ServerOptions
 ---@field host string? numeric address to listen on, "127.0.0.1"
 ---@field port integer? 0: any free one
----@field handler? fun(request: moonwire.testing.Request, respond: moonwire.testing.Respond) is asked
----  first; when it doesn't answer, the server's own routes do
+---@field handler? fun(request: moonwire.testing.Request, respond: moonwire.testing.Respond) is
+---  asked first; when it doesn't answer, the server's own routes do
 ---@field idle_timeout number? seconds a connection may wait for its next request; none
 
 --- Starts a server.
@@ -276,7 +276,7 @@ function M.start(opts)
         threads = {},
         alive = 0,
     }, Server)
-    start(self, accept_all, self)
+    start(self, accept_all)
     return self
 end
 

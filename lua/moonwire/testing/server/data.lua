@@ -1,5 +1,5 @@
--- The bytes that the loopback server sends and the sums it gives back: the same on every machine, so
--- that a client can check what it got.  Values only, no I/O.
+-- The bytes that the loopback server sends and the sums it gives back: the same on every machine,
+-- so that a client can check what it got. Values only, no I/O.
 local bit = require "bit"
 local ffi = require "ffi"
 

@@ -1,6 +1,5 @@
 -- One exchange as a handler of the loopback server sees it: a request to read and an answer to
 -- write.  It holds a stream and a codec, and knows nothing of routes.
-local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local headers = require "moonwire.headers"
 local json = require "moonwire.json"
@@ -120,11 +119,19 @@ function request_methods:read(max)
     return nil
 end
 
+--- The rest of the body as it comes:  for piece in request:pieces() do
+---@return fun(): string?
+function request_methods:pieces()
+    return function()
+        return self:read()
+    end
+end
+
 --- The rest of the body, whole; raises when it is larger than 64 MiB.
 ---@return string
 function request_methods:text()
     local pieces, size = {}, 0
-    for piece in self.read, self do
+    for piece in self:pieces() do
         size = size + #piece
         if size > TEXT_LIMIT then
             give_up(self.exchange, errors.new {

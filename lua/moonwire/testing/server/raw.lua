@@ -1,9 +1,25 @@
 -- Answers of the loopback server that the codec has no say in: scripted bytes, right or wrong, and
 -- the refusal of what is no HTTP.
+local ffi = require "ffi"
+
 local errors = require "moonwire.error"
 local exchange = require "moonwire.testing.server.exchange"
 
 local EXPECTED = "a string or a list of {send=}, {delay=}, {close=true}, {reset=true}"
+
+ffi.cdef [[
+int setsockopt(int fd, int level, int option, const void *value, uint32_t length);
+]]
+local SOL_SOCKET = jit.os == "Linux" and 1 or 0xffff
+local SO_LINGER = jit.os == "Linux" and 13 or 0x80
+
+-- A close without lingering is an RST. Nobody but a test peer wants that, so the streams don't
+-- offer it.
+local function reset(stream)
+    local linger = ffi.new("int[2]", 1, 0) -- on, for no time
+    ffi.C.setsockopt(stream.core:fd(), SOL_SOCKET, SO_LINGER, linger, ffi.sizeof(linger))
+    stream:close()
+end
 
 local M = {}
 
@@ -45,7 +61,7 @@ function M.play(server, request, respond, steps)
         elseif step.delay then
             server:sleep(step.delay)
         elseif step.reset then
-            stream:reset()
+            reset(stream)
             return
         else
             return

@@ -182,7 +182,7 @@ end
 
 local function upload(_, request, respond)
     local sum = data.checksum()
-    for piece in request.read, request do
+    for piece in request:pieces() do
         sum:add(piece)
     end
     return respond(200, {
@@ -196,9 +196,7 @@ end
 
 local function echo(_, request, respond)
     local length = tonumber(request.headers:get("Content-Length"))
-    respond(200, function()
-        return request:read()
-    end, {
+    respond(200, request:pieces(), {
         ["Content-Type"] = request.headers:get("Content-Type") or "application/octet-stream",
     }, { length = length })
 end
