@@ -174,7 +174,7 @@ describe("a body that is sent:", function()
             wire.over({ { send = case[1]:sub(1, -3) }, { delay = 1 }, { send = case[1]:sub(-2) },
                 { send = case[3] or "" } }, function(source)
                 local response = assert(source:request(wire.request()))
-                wire.over({ { expect = "hello" }, { delay = 1 }, { send = OK } },
+                wire.over({ { expect = "hello" }, { delay = 2 }, { send = OK } },
                     function(sink, peer)
                         local request = wire.request("PUT", response)
                         assert(sink:request(request))

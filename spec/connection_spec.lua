@@ -1,6 +1,7 @@
 local connections = require "moonwire.connection"
 local errors = require "moonwire.error"
 local mock = require "moonwire.testing.mock"
+local scope = require "moonwire.scope"
 local wire = require "spec.support.wire"
 
 local OK = wire.reply "hello"
@@ -483,20 +484,53 @@ describe("time", function()
             end)
     end)
 
-    it("that is over before the request starts sends it in vain", function()
-        wire.over(nil, function(connection, _, m)
-            failed("timeout", connection:request(wire.request(), { deadline = m:now() - 1 }))
-            assert.is_true(connection:is_closed())
+    it("that is over already leaves the connection as it is", function()
+        wire.over(answering { OK }, function(connection, peer, m)
+            local err = failed("timeout",
+                connection:request(wire.request(), { deadline = m:now() }))
+            assert.matches("before it was sent", tostring(err))
+            assert.equal("http://test.example/path", err.url)
+            assert.equal("new", connection.state)
+            assert.equal("", peer:received())
+            assert.equal("hello", assert(connection:request(wire.request())):text())
         end)
     end)
 end)
 
 describe("cancellation", function()
-    local moonwire_scope = require "moonwire.scope"
+    it("before the request leaves the connection as it is", function()
+        wire.over(answering { OK }, function(connection, peer, m)
+            local _, err = scope.timeout(3, function()
+                m:advance(10)
+                failed("cancelled", connection:request(wire.request()))
+                failed("cancelled", connection:request(wire.request("POST", function() end)))
+            end)
+            assert.equal("timeout", err.kind)
+            assert.equal("new", connection.state)
+            assert.equal("", peer:received())
+            assert.equal("hello", assert(connection:request(wire.request())):text())
+        end)
+    end)
+
+    it("while a body is sent stops the body's function", function()
+        local calls = 0
+        wire.over(nil, function(connection, _, m)
+            scope.timeout(3.5, function()
+                failed("cancelled", connection:request(wire.request("POST", function()
+                    calls = calls + 1
+                    m:advance(1)
+                    return "x"
+                end)))
+            end)
+            m:advance(10)
+            assert.equal("cancelled", connection.close_reason)
+            assert.equal(4, calls)
+        end)
+    end)
 
     it("while the head is awaited closes the connection", function()
         wire.over(nil, function(connection, _, m)
-            local _, err = moonwire_scope.timeout(3, function()
+            local _, err = scope.timeout(3, function()
                 local err = failed("cancelled", connection:request(wire.request()))
                 assert.equal("headers", err.phase)
                 assert.is_false(err.safe_to_retry)
@@ -510,7 +544,7 @@ describe("cancellation", function()
     it("while the body is read closes the connection", function()
         wire.over({ { send = OK:sub(1, -2) } }, function(connection)
             local response = assert(connection:request(wire.request()))
-            moonwire_scope.timeout(3, function()
+            scope.timeout(3, function()
                 failed("cancelled", response:text())
             end)
             assert.equal("cancelled", connection.close_reason)

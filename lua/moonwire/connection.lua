@@ -234,6 +234,27 @@ local function refuse_unfit(self, data, opts)
     return nil, err
 end
 
+-- A request whose time is over, or whose task is cancelled, isn't begun: the connection stays as
+-- it is.
+local function refuse_late(self, data, opts)
+    local backend = self.backend
+    local thread, now = threads.of(backend), backend:now()
+    local err
+    if thread.cancelled or thread.deadline <= now then
+        local code = backend:wait(now) -- tells the scope whose deadline it was
+        err = errors.from_code(code, "write", "the request was not sent")
+    elseif opts.deadline and opts.deadline <= now then
+        err = errors.new {
+            kind = "timeout", phase = "write", code = "ETIMEOUT",
+            message = "the time for the whole request was over before it was sent",
+        }
+    else
+        return nil
+    end
+    err.url = data.url
+    return err
+end
+
 local function open_body(data)
     local body = data.body
     local reader, err = body:open()
@@ -304,6 +325,10 @@ function methods:request(request, opts)
         return refuse(self, data)
     elseif self.state == "idle" and not is_fit(self) then
         return refuse_unfit(self, data, opts)
+    end
+    local late = refuse_late(self, data, opts)
+    if late then
+        return nil, late
     end
     local head, reader = data.head, nil
     if data.body and not data.body.text then
