@@ -1,5 +1,5 @@
--- trace.lua - reads and replays the golden traces of spec/data/h1: bytes in, events out.  The format
--- is told in spec/data/h1/README.md.
+-- trace.lua - reads and replays the golden traces of spec/data/h1: bytes in, events out.  Their
+-- README.md tells the format.
 
 local core = require "moonwire.core"
 
@@ -281,8 +281,8 @@ local function cut_one(trace, number, cut)
     return segments
 end
 
---- All the ways in which a trace is cut: whole, byte by byte, and in two at every place (every place
---- near the ends, and some between, where it is long).
+--- All the ways in which a trace is cut: whole, byte by byte, and in two at every place (where it
+--- is long: every place near the ends, and some between).
 ---@return fun(): string?, string[][]?
 function M.cuts(trace)
     return coroutine.wrap(function()

@@ -213,10 +213,15 @@ begin_body(struct mw_h1 *h1, bool none, enum mw_h1_framing otherwise)
 static int
 read_version(struct mw_h1 *h1, struct mw_slice text)
 {
+    int shown = (int)(text.len < 16 ? text.len : 16);
+
+    if (text.len < 5 || memcmp(text.data, "HTTP/", 5) != 0)
+        return mw_h1_fail(h1, MW_EH1_SYNTAX, "\"%.*s\" where HTTP/1.1 is due",
+            shown, text.data);
     if (text.len != 8 || memcmp(text.data, "HTTP/1.", 7) != 0 ||
         (text.data[7] != '0' && text.data[7] != '1'))
         return mw_h1_fail(h1, MW_EH1_VERSION, "the start line says \"%.*s\"",
-            (int)(text.len < 16 ? text.len : 16), text.data);
+            shown, text.data);
     h1->minor = text.data[7] - '0';
     return MW_OK;
 }
