@@ -494,7 +494,7 @@ describe("loop: close", function()
                 _G["loop" .. i], _G["tcp" .. i] = loop, tcp
             end
             io.write("ends")
-        ]] })
+        ]] }, { env = { LUA_CPATH = support.build .. "/?.so;;" } })
         assert.equal("", stderr)
         assert.equal("ends", stdout)
         assert.equal(0, code)

@@ -175,7 +175,17 @@ run_in_place(lua_State *L)
     return 0;
 }
 
-/* Leaves all as it found it, also when run_in_place() raises. */
+static int
+do_nothing(lua_State *L)
+{
+    (void)L;
+    return 0;
+}
+
+/* Leaves all as it found it, also when run_in_place() raises.  LuaJIT then
+ * still takes the coroutine resumed last for the one that runs (cur_L): an
+ * error does not set that right, as a return does, and a trace that is left
+ * next would restore the wrong stack.  A call sets it right. */
 static int
 wait_in_place(lua_State *L, struct mwL_thread *thread, int idx)
 {
@@ -195,6 +205,8 @@ wait_in_place(lua_State *L, struct mwL_thread *thread, int idx)
     if (status != 0) {
         if (!mw_loop_is_closed(core))
             mw_waiter_drop(&thread->waiter, MW_ECANCELLED);
+        lua_pushcfunction(L, do_nothing);
+        lua_call(L, 0, 0);
         return lua_error(L);
     }
     lua_pushinteger(L, thread->waiter.code);
