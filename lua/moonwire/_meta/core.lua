@@ -28,9 +28,9 @@ function core.error_errno(code) end
 -- The loop ---------------------------------------------------------------------------------------
 
 --- Makes a loop: its own, or on a host's `struct ev_loop *` (then the host calls ev_run, and ready
---- threads are resumed from the host's loop).
+--- threads are resumed from inside it; the loop lives until `close`, forgotten or not).
 ---@param host lightuserdata?
----@return moonwire.core.Loop
+---@return moonwire.core.Loop? loop, integer? code EMFILE and its like
 function core.loop(host) end
 
 ---@class moonwire.core.Loop
@@ -39,25 +39,36 @@ local Loop = {}
 ---@return number
 function Loop:now() end
 --- The parking place of one coroutine. Without a coroutine it stands for the code that runs outside
---- any task: its waits run the loop in place until they are over.
+--- any task: its waits run the loop in place until they are over, and raise what a thread of this
+--- loop died of meanwhile (with its traceback; each such error once).
 ---@param co thread?
 ---@return moonwire.core.Thread
 function Loop:thread(co) end
---- What is open: {threads = waiting threads, watchers = armed fds and timers, tcp = open sockets,
---- lookups = running DNS lookups}.
+--- What is open: {threads = waiting threads, watchers = what can end their waits (fds, timers,
+--- signals), tcp = open sockets, lookups = DNS lookups that somebody waits for}.
 ---@return table<string, integer>
 function Loop:stats() end
---- Calls nothing itself: `thread` is woken with the signal's number whenever it arrives.
+--- Calls nothing itself: `thread` is woken with the signal's number whenever it arrives, as soon as
+--- it waits. The handler is there until the signal is closed or collected. A process has one loop
+--- per signal: EBUSY when it is another one.
 ---@param number integer
 ---@param thread moonwire.core.Thread
----@return moonwire.core.Signal
+---@return moonwire.core.Signal? signal, integer? code
 function Loop:signal(number, thread) end
---- Frees what the loop has; waiting threads are dropped. Twice is harmless.
+--- Frees what the loop has; waiting threads are dropped, sockets closed. Twice is harmless.
 function Loop:close() end
 ---@return moonwire.core.Tcp tcp closed as yet
 function Loop:tcp() end
+--- Nothing is read or opened before the first lookup that needs it. `timeout` (seconds of the first
+--- try) and `tries`: the system's when absent.
+---@param options? {servers: string[]?, timeout: number?, tries: integer?}  servers: "127.0.0.1:53"
 ---@return moonwire.core.Dns
-function Loop:dns() end
+function Loop:dns(options) end
+
+---@class moonwire.core.Signal
+local Signal = {}
+--- Twice is harmless.
+function Signal:close() end
 
 ---@class moonwire.core.Thread
 local Thread = {}
@@ -66,12 +77,14 @@ local Thread = {}
 --- thread (or in a coroutine that this thread resumed through the patched coroutine.resume/wrap):
 --- it yields core.WAIT. Raises when the coroutine can't yield (a C call in between) or when the
 --- thread waits already.
----@return integer code what wake gave, or ETIMEOUT
+---@return integer code what wake gave, ETIMEOUT, ECLOSED (the loop is), or EDEADLOCK: outside any
+---  task, when nothing is left that could end the wait
 function Thread:wait(seconds) end
 --- Ends the thread's wait, of whatever kind, with `code` (any integer); a thread that has never run
 --- is started by it. Returns false when it isn't waiting (or already woken): nothing is kept.
 ---@return boolean
 function Thread:wake(code) end
+--- False also between the wake and the moment it runs.
 ---@return boolean
 function Thread:is_waiting() end
 
@@ -80,6 +93,7 @@ function Thread:is_waiting() end
 ---@class moonwire.core.Tcp
 local Tcp = {}
 --- Starts to connect. family "ipv4" | "ipv6" | "unix"; address is numeric, or the socket's path.
+--- Raises when it is neither. ESTATE on an open socket.
 ---@return true? ok, integer? code EAGAIN: wait for "write", then connect_result
 function Tcp:connect(family, address, port) end
 ---@return true? ok, integer? code
@@ -89,7 +103,8 @@ function Tcp:listen(family, address, port, backlog) end
 --- Takes one connection into `into` (a closed tcp).
 ---@return true? ok, integer? code
 function Tcp:accept(into) end
---- At most `max` bytes, as soon as there are any.
+--- At most `max` bytes (64 KiB when not given, 1 MiB at most), as soon as there are any. Like all
+--- that moves bytes, EAGAIN also after 32 successes in a row: the others' turn.
 ---@return string? data, integer? code EAGAIN, EOF or an error
 function Tcp:recv(max) end
 --- Receives straight into the codec's buffer; h1:next() then has something to say.
@@ -104,7 +119,8 @@ function Tcp:send(data, from) end
 function Tcp:send_from(h1) end
 --- Waits until the socket is readable ("read"), writable ("write") or either ("both").
 ---@param thread moonwire.core.Thread the calling thread
----@return integer code 0, ETIMEOUT, ECLOSED (tcp:close was called), or what thread:wake gave
+---@return integer code 0, ETIMEOUT, ECLOSED (tcp:close was called), or what thread:wake gave; raises
+---  when another thread waits for that direction
 function Tcp:wait(thread, direction, seconds) end
 --- Nothing to read and no EOF: fit for another request (MSG_PEEK).
 ---@return boolean
@@ -126,10 +142,12 @@ function Tcp:fd() end
 ---@class moonwire.core.Dns
 local Dns = {}
 --- Looks a name up (A and AAAA side by side, /etc/hosts, numeric, localhost without a network) and
---- parks the calling thread.
----@return integer code 0, ETIMEOUT, ENOTFOUND ..., or what thread:wake gave
+--- parks the calling thread. What needs no network is answered without a wait.
+---@return integer code 0, ETIMEOUT, ENOTFOUND, ENODATA, ERESOLVE, EBADNAME, ECLOSED, or what
+---  thread:wake gave
 function Dns:lookup(thread, host, seconds) end
---- The last lookup's addresses of this thread: {{family = "ipv6", address = "::1"}, ...}
+--- The last lookup's addresses of this thread, once, in the order in which to try them (64 at
+--- most): {{family = "ipv6", address = "::1"}, ...}
 ---@return table[]
 function Dns:take(thread) end
 function Dns:close() end
