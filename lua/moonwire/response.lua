@@ -253,8 +253,11 @@ function methods:text()
     end
     local err
     text, err = read_all(self, self.max_body or TEXT_LIMIT)
+    if not text then
+        return nil, err
+    end
     self.body_text = text
-    return text, err
+    return text -- and no nil behind it, which print and io.write would take for a value
 end
 
 --- The body as a value; JSON's null is require("moonwire.json").null.
