@@ -159,23 +159,36 @@ function methods:ready(handle)
     self.queue[self.last] = handle
 end
 
--- Turns the clock to the next timer and lets it go off. False: there is none.
-local function fire(self)
-    local timer
-    repeat
-        if #self.heap == 0 then
-            return false
-        end
-        timer = heap_pop(self.heap)
-    until timer.target
-    self.time = math.max(self.time, timer.time)
+-- Lets a timer go off that was taken from the heap.
+local function go_off(self, timer)
     local target = timer.target
     if type(target) == "function" then
+        timer.target = nil
         self.timers = self.timers - 1
         target()
-    else
+    elseif target then
         target:wake(ETIMEOUT)
     end
+end
+
+-- Lets go off what is due now.
+local function fire_due(self)
+    local heap = self.heap
+    while heap[1] and heap[1].time <= self.time do
+        go_off(self, heap_pop(heap))
+    end
+end
+
+-- Turns the clock to the next timer. False: there is none.
+local function jump(self)
+    local heap = self.heap
+    while heap[1] and not heap[1].target do
+        heap_pop(heap)
+    end
+    if not heap[1] then
+        return false
+    end
+    self.time = math.max(self.time, heap[1].time)
     return true
 end
 
@@ -184,6 +197,7 @@ end
 ---@return integer code EDEADLOCK when nothing is left that could wake one
 function methods:run_until(handle)
     while true do
+        fire_due(self)
         local first = self.first
         local ready = self.queue[first]
         if ready then
@@ -200,7 +214,7 @@ function methods:run_until(handle)
                 error("a task yielded, but not to wait: coroutine.yield belongs into a generator",
                     0)
             end
-        elseif not fire(self) then
+        elseif not jump(self) then
             forget(handle)
             return core.codes.EDEADLOCK
         end
