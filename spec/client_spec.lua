@@ -539,6 +539,31 @@ describe("client", function()
         end)
     end)
 
+    it("moves to another backend only when it has nothing open", function()
+        local worlds = { mock.new(), mock.new() }
+        local client = clients.new()
+        local logs = {}
+        for i, m in ipairs(worlds) do
+            logs[i] = serve(m, "127.0.0.1", 80)
+        end
+        worlds[1]:run(function()
+            assert(client:get("http://127.0.0.1/"))
+        end)
+        worlds[2]:run(function()
+            local ok, problem = pcall(client.get, client, "http://127.0.0.1/")
+            assert.is_false(ok)
+            assert.is_truthy(problem:find("another backend", 1, true))
+        end)
+        worlds[1]:run(function()
+            client:close_idle()
+        end)
+        worlds[2]:run(function()
+            assert(client:get("http://127.0.0.1/"))
+            client:close()
+        end)
+        assert.equal("1 1", #logs[1].heads .. " " .. #logs[2].heads)
+    end)
+
     it("closes idle connections on demand", function()
         with_client(nil, function(client, _, log)
             assert(client:get("http://h/"))

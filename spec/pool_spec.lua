@@ -83,7 +83,7 @@ describe("pool", function()
         assert.same({ "a1" }, closes(p))
     end)
 
-    it("closes what has been idle too long, without traffic, and says when to look again", function()
+    it("closes what has been idle too long without traffic, and says when to look again", function()
         local p = audited { idle_timeout = 5 }
         local one, two = open(p, A, "a1"), open(p, B, "b1")
         p:give_back(one, 1)
@@ -417,9 +417,11 @@ describe("pool", function()
     end
 
     local shapes = {
-        { max_total = 4, max_per_origin = 2, idle_total = 3, idle_per_origin = 2, idle_timeout = 4 },
+        { max_total = 4, max_per_origin = 2, idle_total = 3, idle_per_origin = 2,
+            idle_timeout = 4 },
         { max_total = 3, max_per_origin = 3, idle_timeout = 2, max_age = 6 },
-        { max_total = 8, max_per_origin = 3, idle_total = 2, idle_per_origin = 1, max_requests = 3 },
+        { max_total = 8, max_per_origin = 3, idle_total = 2, idle_per_origin = 1,
+            max_requests = 3 },
         { max_total = 1, max_per_origin = 1, idle_timeout = 1 },
     }
     for index, limits in ipairs(shapes) do

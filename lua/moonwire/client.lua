@@ -50,11 +50,8 @@ end
 -- The backend of the caller; a client with open connections stays with the one it has.
 local function use_backend(self, level)
     local backend, source = backends.current(), self.supply
-    if backend ~= source.backend then
-        if source.backend and not source:is_empty() then
-            error("this client has connections on another backend: close it there first", level + 1)
-        end
-        source.backend = backend
+    if backend ~= source.backend and not source:use(backend) then
+        error("this client has connections on another backend: close it there first", level + 1)
     end
     threads.check(backend)
     return backend

@@ -1,5 +1,5 @@
---- Decides which connection serves a request: reuse, open, wait, close. It performs none of these,
---- knows no clock, and never looks inside a connection.
+-- pool.lua - decides which connection serves a request: reuse, open, wait, close. It performs none
+-- of these, knows no clock, and never looks inside a connection.
 --
 -- A slot is one place under the limits, counted from the moment somebody is allowed to open until
 -- its connection is closed; it has exactly one owner: a request, a waiter, or the idle lists. What

@@ -1,4 +1,4 @@
---- URLs as values: parse, resolve, write a query; never opens anything.
+-- url.lua - URLs as values: parse, resolve, write a query. It never opens anything.
 
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
@@ -13,6 +13,7 @@ local DEFAULT_PORTS = { http = 80, https = 443 }
 ---@field userinfo string? what stands before '@', as it was written
 ---@field host string lower case; an IPv6 address without brackets, with its %zone
 ---@field host_kind "name"|"ipv4"|"ipv6"
+---@field zone string? of an IPv6 address
 ---@field port integer the scheme's own where none was given
 ---@field path string without dot segments, "/" at least
 ---@field query string? without the '?'

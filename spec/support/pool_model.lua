@@ -1,4 +1,4 @@
---- The pool once more, written to be obviously right instead of fast: it scans for everything.
+-- The pool once more, written to be obviously right instead of fast: it scans for everything.
 
 local model = {}
 

@@ -51,7 +51,7 @@ end
 
 local function reap(self)
     local backend = self.backend
-    while not self.closed do
+    while not self.closed and self.backend == backend do
         local next_time = self.pool:expire(backend:now())
         settle(self)
         if not next_time then
@@ -60,7 +60,9 @@ local function reap(self)
         self.reaper_until = next_time
         backend:wait(next_time)
     end
-    self.reaper, self.reaper_until = nil, nil
+    if self.backend == backend then
+        self.reaper, self.reaper_until = nil, nil
+    end
 end
 
 local function watch_idle(self, slot)
@@ -223,11 +225,20 @@ function methods:return_unused(slot)
     end
 end
 
---- Whether nothing is open, opening or waited for, so that another backend may be used.
----@return boolean
-function methods:is_empty()
+--- Says on which backend connections are opened from now on.
+---@param backend moonwire.Backend
+---@return boolean done false: there are connections, or requests that wait for one, on another
+function methods:use(backend)
     local stats = self.pool:stats()
-    return next(self.slots) == nil and stats.total == 0 and stats.waiting == 0
+    if next(self.slots) ~= nil or stats.total > 0 or stats.waiting > 0 then
+        return false
+    end
+    if self.reaper then
+        self.backend:wake(self.reaper, 0)
+        self.reaper, self.reaper_until = nil, nil
+    end
+    self.backend = backend
+    return true
 end
 
 --- Closes the connections that nobody uses.

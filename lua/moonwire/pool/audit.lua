@@ -1,5 +1,5 @@
---- Checks a pool against its own promises by counting everything anew; for specs and for hunting
---- bugs, not for use between requests.
+-- pool/audit.lua - checks a pool against its own promises by counting everything anew, for specs
+-- and for hunting bugs. It changes nothing.
 
 local function check(condition, text)
     if not condition then

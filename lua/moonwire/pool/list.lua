@@ -1,5 +1,5 @@
---- Doubly linked lists whose links are fields of the nodes: every operation is O(1), none makes
---- garbage, and a node may be in several lists through different fields.
+-- pool/list.lua - doubly linked lists whose links are fields of the nodes: every operation is O(1),
+-- a node may be in several lists through different fields, and none ever makes garbage.
 
 local list = {}
 

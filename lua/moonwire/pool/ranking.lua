@@ -1,5 +1,5 @@
---- Which origin's first waiter is the oldest: a binary heap of the origins that wait for a place
---- under the total limit alone. Reading the first is O(1), a change O(log of those origins).
+-- pool/ranking.lua - which origin's first waiter is the oldest: a binary heap of the origins that
+-- only the total limit holds up. Reading is O(1), a change O(log of those origins).
 
 local ranking = {}
 
