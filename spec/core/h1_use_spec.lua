@@ -230,6 +230,23 @@ describe("reading", function()
 end)
 
 describe("misuse of a codec", function()
+    it("never shows half a head or half the trailers", function()
+        local h1 = client()
+        h1:feed "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+        h1:next()
+        assert.has_error(function()
+            h1:head()
+        end)
+        h1:feed "\r\n0\r\nX-A: 1\r\nX-B: "
+        assert.equal("head", (h1:next()))
+        assert.equal(200, h1:head().status)
+        assert.equal("need_data", (h1:next()))
+        assert.is_nil(h1:trailers())
+        h1:feed "\0"
+        assert.is_nil((h1:next()))
+        assert.is_nil(h1:trailers())
+    end)
+
     it("raises", function()
         local h1 = client()
         for _, call in ipairs {
@@ -244,6 +261,7 @@ describe("misuse of a codec", function()
             function() h1:send_end {} end,
             function() h1.next(core.headers()) end,
             function() h1.next() end,
+            function() h1:head() end,
         } do
             assert.has_error(call)
         end

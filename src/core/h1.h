@@ -57,7 +57,8 @@ struct mw_h1_limits {
     size_t informational;  /* 32 heads with a 1xx status before the final one */
 };
 
-/* The head of a received message; good until the next call of mw_h1_next(). */
+/* The head of a received message; good until the next call of mw_h1_next().
+ * `headers` is NULL, and the rest is 0, as long as there is none. */
 struct mw_h1_head {
     int status;             /* client; else 0 */
     int minor;              /* HTTP/1.minor: 0 or 1 */

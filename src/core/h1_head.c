@@ -342,13 +342,14 @@ int
 mw_h1_head_finish(struct mw_h1 *h1)
 {
     bool client = h1->role == MW_H1_CLIENT;
-    int err = client ? read_status_line(h1) : read_request_line(h1);
+    int event = client ? read_status_line(h1) : read_request_line(h1);
 
-    if (err == MW_OK)
-        err = read_fields(h1);
-    if (err != MW_OK)
-        return err;
-    return client ? finish_response(h1) : finish_request(h1);
+    if (event == MW_OK)
+        event = read_fields(h1);
+    if (event == MW_OK)
+        event = client ? finish_response(h1) : finish_request(h1);
+    h1->has_head = event >= 0;
+    return event;
 }
 
 void

@@ -91,6 +91,7 @@ struct mw_h1 {
     enum mw_h1_framing rx_framing;
     struct head_facts facts;
     struct mw_slice start_words[2]; /* reason; or method, target */
+    bool has_head;                  /* the head is whole and understood */
     int status;
     int minor;
 

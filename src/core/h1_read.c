@@ -63,6 +63,7 @@ read_start(struct mw_h1 *h1)
         return starve(h1);
     if (h1->blank_cr || *h1->in == '\n')
         return mw_h1_fail(h1, MW_EH1_SYNTAX, "CR or LF alone");
+    h1->has_head = false;
     llhttp_reset(&h1->parser);
     mw_h1_parse_fields(h1, &h1->headers);
     h1->rx = RX_HEAD;

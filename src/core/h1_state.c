@@ -194,11 +194,12 @@ mw_h1_body_borrow(const struct mw_h1 *h1)
 struct mw_h1_head
 mw_h1_head_borrow(const struct mw_h1 *h1)
 {
-    struct mw_h1_head head = {
-        .minor = h1->minor,
-        .headers = &h1->headers,
-    };
+    struct mw_h1_head head = {0};
 
+    if (!h1->has_head)
+        return head;
+    head.minor = h1->minor;
+    head.headers = &h1->headers;
     if (h1->role == MW_H1_CLIENT) {
         head.status = h1->status;
         head.reason = h1->start_words[0];
@@ -212,7 +213,9 @@ mw_h1_head_borrow(const struct mw_h1 *h1)
 const struct mw_headers *
 mw_h1_trailers_borrow(const struct mw_h1 *h1)
 {
-    return h1->trailers.count > 0 ? &h1->trailers : NULL;
+    bool whole = h1->rx == RX_ENDING || h1->rx == RX_DONE;
+
+    return whole && h1->trailers.count > 0 ? &h1->trailers : NULL;
 }
 
 struct mw_slice
@@ -348,6 +351,7 @@ mw_h1_restart(struct mw_h1 *h1)
         return h1->error; /* only empty lines: can't happen */
     if (h1->in == h1->in_end)
         mw_h1_release_room(h1);
+    h1->has_head = false;
     clear_headers(&h1->headers);
     clear_headers(&h1->trailers);
     mw_buf_deinit(&h1->tail);

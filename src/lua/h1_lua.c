@@ -274,6 +274,8 @@ l_h1_head(lua_State *L)
 {
     struct mw_h1_head head = mw_h1_head_borrow(check_h1(L));
 
+    if (head.headers == NULL)
+        return luaL_error(L, "head: next() has not said \"head\"");
     lua_createtable(L, 0, 4);
     if (head.method.len > 0) {
         set_word(L, WORD_METHOD, head.method);
