@@ -121,13 +121,13 @@ end
 ---@param value any
 ---@return any value
 function errors.check(level, name, expected, value)
-    if type(value) == expected then
-        return value
-    elseif expected == "function" then
+    local fits = type(value) == expected
+    if not fits and expected == "function" then
         local meta = getmetatable(value)
-        if type(meta) == "table" and meta.__call then
-            return value
-        end
+        fits = type(meta) == "table" and meta.__call ~= nil
+    end
+    if fits then
+        return value
     end
     errors.argument(level + 1, name, expected, value) -- no tail call: it counts levels
 end
