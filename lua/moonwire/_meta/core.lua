@@ -119,8 +119,8 @@ function Tcp:send(data, from) end
 function Tcp:send_from(h1) end
 --- Waits until the socket is readable ("read"), writable ("write") or either ("both").
 ---@param thread moonwire.core.Thread the calling thread
----@return integer code 0, ETIMEOUT, ECLOSED (tcp:close was called), or what thread:wake gave; raises
----  when another thread waits for that direction
+---@return integer code 0, ETIMEOUT, ECLOSED (tcp:close was called), or what thread:wake gave;
+---  raises when another thread waits for that direction
 function Tcp:wait(thread, direction, seconds) end
 --- Nothing to read and no EOF: fit for another request (MSG_PEEK).
 ---@return boolean
