@@ -26,8 +26,9 @@ pkg = $(shell pkg-config $(1) 2>/dev/null)
 system = $(patsubst -I%,-isystem %,$(1))# no warnings from other people's headers
 
 # SAN=1: all of it under the sanitizers, with a luajit of its own to run the specs
-ifdef SAN
+ifeq ($(origin SAN),command line)
 SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SAN_LINK := -Wl,-z,nodelete# so that a leak that is found at exit still has names
 override CFLAGS += $(SAN_FLAGS)
 endif
 
@@ -59,7 +60,7 @@ MAIN_OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/main.c))
 SAN_OBJ := $(if $(SAN),$(BUILD)/obj/san/newstate.o)
 CORE := $(BUILD)/moonwire/core.so
 MAIN := $(if $(MAIN_OBJ),$(BUILD)/bin/moonwire)
-LINK_CORE = $(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,--as-needed \
+LINK_CORE = $(CC) $(CFLAGS) $(LDFLAGS) $(SAN_LINK) -shared -pthread -Wl,--as-needed \
 	-Wl,--version-script=src/moonwire.map -o $(CORE) $(OBJ) $(CORE_LIBS)
 LINK_MAIN = $(CC) $(CFLAGS) $(LDFLAGS) -pthread -Wl,-E -o $(MAIN) $(MAIN_OBJ) $(SAN_OBJ) $(MAIN_LIBS)
 
