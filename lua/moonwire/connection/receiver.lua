@@ -270,8 +270,10 @@ end
 --- connections is told from the loop, since a finalizer may run in the middle of anything.
 ---@param self moonwire.Connection
 function M.abandon(self)
-    self.stream:close()
-    self.backend:start(self.shut, self, "unread_body")
+    if self.state ~= "closed" then
+        self.stream:close()
+        self.backend:start(self.shut, self, "unread_body")
+    end
 end
 
 --- For response.lua: nobody wants the rest of the body. What is here already is dropped; if that
