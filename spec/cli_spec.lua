@@ -232,6 +232,17 @@ describe("SIGINT", function()
         assert.equal("", err)
     end)
 
+    it("belongs to the script that asks for it", function()
+        local code, out = interrupt([[
+            local moonwire = require "moonwire"
+            local done = moonwire.channel(1)
+            moonwire.on_signal("INT", function() done:send "asked to stop" end)
+            print((done:receive()), moonwire.sleep(0.01))
+        ]], 0.5)
+        assert.equal("asked to stop\ttrue\n", out)
+        assert.equal("0", code)
+    end)
+
     it("kills at once when it comes twice, even in a loop that waits for nothing", function()
         local code = interrupt("while true do end", 0.5, 0.2)
         assert.equal("130", code)

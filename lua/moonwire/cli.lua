@@ -3,6 +3,7 @@
 local backends = require "moonwire.backend"
 local errors = require "moonwire.error"
 local scope = require "moonwire.scope"
+local signals = require "moonwire.signal"
 local trace = require "moonwire.trace"
 local version = require "moonwire.version"
 
@@ -98,8 +99,11 @@ local function cut_traceback(text)
         end
         return false
     end
-    while #lines > 2 and is_runtime(lines[#lines]) do
+    while #lines > 1 and is_runtime(lines[#lines]) do
         table.remove(lines)
+    end
+    if #lines > 1 and lines[#lines] == "stack traceback:" then
+        table.remove(lines) -- it was all runtime
     end
     return table.concat(lines, "\n")
 end
@@ -131,7 +135,7 @@ local function watch_interrupts(host, run)
     end
     local backend = backends.current()
     local watcher = backend:start(function()
-        if backend:wait(math.huge) == SIGINT then
+        if backend:wait(math.huge) == SIGINT and not signals.is_asked_for(SIGINT) then
             run.interrupted = true
             run.root:cancel()
         end
@@ -169,11 +173,11 @@ local function run_chunks(options, args)
         chunk()
     end
     if options.script then
-        local chunk, message = loadfile(options.script ~= "-" and options.script or nil)
-        if not chunk then
+        local script, message = loadfile(options.script ~= "-" and options.script or nil)
+        if not script then
             return message
         end
-        chunk(unpack(args, options.index + 1))
+        script(unpack(args, options.index + 1))
     end
     return nil
 end

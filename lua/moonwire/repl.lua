@@ -11,7 +11,11 @@ local repl = {}
 
 -- A chunk that stops in the middle of a statement. The message is all that Lua gives to tell by.
 local function is_incomplete(message)
-    return message:find("'<eof>'", 1, true) ~= nil
+    return message:find("near '<eof>'$") ~= nil
+end
+
+local function values(...)
+    return ...
 end
 
 --- Compiles what was typed: an expression, else statements.
@@ -19,13 +23,23 @@ end
 ---@param env table
 ---@return function? chunk, string? message, boolean? incomplete more lines may make it right
 function repl.compile(text, env)
-    local chunk = loadstring("return " .. text:gsub("^%s*=", ""), "=prompt")
-    local message
-    if not chunk then
-        chunk, message = loadstring(text, "=prompt")
+    local expression = text:gsub("^%s*=", "")
+    local chunk, why_not = loadstring("return " .. expression, "=prompt")
+    if chunk then
+        -- handed on as arguments: what is called isn't a tail call then, and its errors have a line
+        local passing = loadstring("return (...)(" .. expression .. "\n)", "=prompt")
+        if passing then
+            setfenv(passing, env)
+            return function()
+                return passing(values)
+            end
+        end
+        return setfenv(chunk, env) -- a list of no values
     end
+    local message
+    chunk, message = loadstring(text, "=prompt")
     if not chunk then
-        return nil, message, is_incomplete(message)
+        return nil, message, is_incomplete(message) or is_incomplete(why_not)
     end
     return setfenv(chunk, env)
 end

@@ -12,7 +12,12 @@ local NUMBERS = {
     CHLD = LINUX and 17 or 20, CONT = LINUX and 18 or 19, TSTP = LINUX and 20 or 18,
 }
 
+-- How many handles a signal has, by its number; one table per Lua state.
+core.state.signals = core.state.signals or {}
+local asked_for = core.state.signals
+
 ---@class moonwire.SignalHandle
+---@field private number integer
 ---@field private thread moonwire.Thread
 ---@field private watch {close: fun(self)}
 ---@field private closed boolean
@@ -23,6 +28,7 @@ local SignalHandle = { __index = methods, __name = "moonwire.SignalHandle" }
 function methods:close()
     if not self.closed then
         self.closed = true
+        asked_for[self.number] = asked_for[self.number] - 1
         self.watch:close()
         self.thread.backend:wake(self.thread, core.ECLOSED)
     end
@@ -40,6 +46,13 @@ end
 
 local signal = {}
 
+--- Whether somebody has asked for a signal: then the `moonwire` command leaves SIGINT to them.
+---@param number integer
+---@return boolean
+function signal.is_asked_for(number)
+    return (asked_for[number] or 0) > 0
+end
+
 --- Has f(number) run as a task whenever the signal arrives, until the handle is closed or the
 --- current scope ends. A signal that comes while one is being taken in is not counted twice.
 ---@param which string|integer "INT", "SIGTERM", 10
@@ -55,9 +68,10 @@ function signal.on(which, f)
     end
     errors.check(2, "f", "function", f)
     local on, within = backend.current(), scope.current()
-    local self = setmetatable({ closed = false }, SignalHandle)
+    local self = setmetatable({ closed = false, number = number }, SignalHandle)
     self.thread = on:start(listen, self, on, within, f)
     self.watch = on:signal(number, self.thread)
+    asked_for[number] = (asked_for[number] or 0) + 1
     within:on_end(function()
         self:close()
     end)

@@ -95,6 +95,11 @@ local function error_text(err)
     return err.traceback and text .. "\n" .. err.traceback or text
 end
 
+-- The first line of the answer, as it came, and where from.
+local function response_text(res)
+    return ("HTTP/%s %d %s (%s)"):format(res.http_version, res.status, res.reason or "", res.url)
+end
+
 --- The text of a value: strings as they are, tables with their fields, errors with their kind.
 ---@param value any
 ---@return string
@@ -103,6 +108,8 @@ function show.value(value)
         return value
     elseif errors.is(value) then
         return error_text(value)
+    elseif type(value) == "table" and (getmetatable(value) or {}).__name == "moonwire.Response" then
+        return response_text(value)
     end
     return inner(value, 0, {})
 end
