@@ -8,7 +8,9 @@
 
 #include "core/err.h"
 
-enum { SMALLEST = 256 };
+enum {
+    SMALLEST = 256
+};
 
 void
 mw_buf_init(struct mw_buf *buf)

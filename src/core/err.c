@@ -11,8 +11,7 @@ struct row {
     const char *text;
 };
 
-static const struct row rows[] = {
-    {"OK", "system", "success"},
+static const struct row rows[] = {{"OK", "system", "success"},
 #define MW_X(name, kind, words) {#name, kind, words},
     MW_ERRORS(MW_X)
 #undef MW_X

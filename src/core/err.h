@@ -25,8 +25,7 @@
     X(EH1_SYNTAX, "protocol", "not valid HTTP/1.1")                            \
     X(EH1_VERSION, "protocol",                                                 \
         "not HTTP/1.0 or HTTP/1.1 (RFC 9112 section 2.3)")                     \
-    X(EH1_STATUS, "protocol",                                                  \
-        "status code below 100 (RFC 9110 section 15)")                         \
+    X(EH1_STATUS, "protocol", "status code below 100 (RFC 9110 section 15)")   \
     X(EH1_FRAMING, "protocol",                                                 \
         "Content-Length together with Transfer-Encoding "                      \
         "(RFC 9112 section 6.3)")                                              \

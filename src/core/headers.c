@@ -29,8 +29,8 @@ lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-static bool
-same_word(const char *a, const char *b, size_t len)
+bool
+mw_same_word(const char *a, const char *b, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         if (a[i] != b[i] && lower(a[i]) != lower(b[i]))
@@ -87,13 +87,6 @@ mw_trim(const char *data, size_t len)
     while (len > 0 && (data[len - 1] == ' ' || data[len - 1] == '\t'))
         len--;
     return (struct mw_slice){data, len};
-}
-
-bool
-mw_is_word(struct mw_slice word, const char *lower_word)
-{
-    return word.len == strlen(lower_word) &&
-           same_word(word.data, lower_word, word.len);
 }
 
 bool
@@ -163,7 +156,7 @@ mw_headers_find(
         const struct mw_field *f = &h->fields[i];
 
         if (f->name_len == name_len &&
-            same_word(h->block + f->name, name, name_len))
+            mw_same_word(h->block + f->name, name, name_len))
             return (ptrdiff_t)i;
     }
     return -1;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes that belong to somebody else. */
 struct mw_slice {
@@ -44,8 +45,16 @@ int mw_check_target(const char *data, size_t len); /* MW_ETARGET */
 /* Cuts spaces and tabs off both ends. */
 struct mw_slice mw_trim(const char *data, size_t len);
 
-/* Compares without case; `lower` is a literal in lower case. */
-bool mw_is_word(struct mw_slice word, const char *lower);
+/* Compares `len` bytes without case. */
+bool mw_same_word(const char *a, const char *b, size_t len);
+
+/* The same for a whole word; a literal's length is known when it compiles. */
+static inline bool
+mw_is_word(struct mw_slice word, const char *other)
+{
+    return word.len == strlen(other) &&
+           mw_same_word(word.data, other, word.len);
+}
 
 /* The next member of a comma list: cuts it off *list, trims it.  Returns false
  * at the end of the list; empty members are left out. */
