@@ -7,12 +7,12 @@ local scope = require "moonwire.scope"
 local gather = {}
 
 -- The functions of a call f(f1, f2, ...) or f{f1, f2, ...}, checked; and whether it was a list.
-local function functions_of(first, ...)
-    local list, is_list = first, true
-    if type(first) ~= "table" or getmetatable(first) and getmetatable(first).__call then
-        list, is_list = { first, ... }, false
+local function functions_of(...)
+    local first, count, is_list = ..., select("#", ...), false
+    local list = { ... }
+    if type(first) == "table" and not (getmetatable(first) and getmetatable(first).__call) then
+        list, count, is_list = first, #first, true
     end
-    local count = is_list and #list or select("#", ...) + 1
     for i = 1, count do
         errors.check(3, "f" .. i, "function", list[i])
     end
