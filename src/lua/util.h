@@ -43,7 +43,8 @@ int mwL_fail(lua_State *L, int code);
 int mwL_result(lua_State *L, int code);
 
 /* Keeps the value at `value` alive as long as the userdata at `owner` lives.
- * `slot` says which of its anchors is replaced; nil drops it. */
+ * `slot` says which of its anchors is replaced; nil drops it.  The owner must
+ * have been given an environment table of its own (lua_setfenv). */
 void mwL_anchor(lua_State *L, int owner, int value, int slot);
 
 /* Each file of the border adds its part to the module table on the stack's
