@@ -1,0 +1,165 @@
+-- Runs what the README shows: each Lua block as a script, each line that calls the command.
+local support = require "spec.support"
+
+local moonwire = support.moonwire()
+
+-- What other specs or CI run, and where.
+local RUN_ELSEWHERE = {
+    ["make demo"] = "the last spec here",
+    ["make test"] = ".ci/run",
+    ["make"] = "spec/setup/make_spec.lua",
+    ["make install PREFIX=/usr/local"] = "spec/setup/make_spec.lua, with another PREFIX",
+    ["tools/deps build"] = "spec/setup/deps_spec.lua",
+    ["luarocks --lua-version=5.1 make moonwire-scm-1.rockspec"] = "spec/setup/rock_spec.lua",
+    ["export SERVER=http://127.0.0.1:8080"] = "the environment of each of these runs",
+}
+
+local function read(path)
+    local file = assert(io.open(path))
+    local text = file:read "*a"
+    file:close()
+    return text
+end
+
+-- The blocks of a language: {text, line of the first}.
+local function blocks(text, language)
+    local found, number, block = {}, 0, nil
+    for line in text:gmatch "([^\n]*)\n" do
+        number = number + 1
+        if block and line == "```" then
+            found[#found + 1], block = block, nil
+        elseif block then
+            block.text = block.text .. line .. "\n"
+        elseif line == "```" .. language then
+            block = { text = "", line = number + 1 }
+        end
+    end
+    return found
+end
+
+local readme = read(support.root .. "/README.md")
+
+-- A loopback server in a process of its own: its URL and what stops it.
+local function start_server()
+    local output = support.temp_dir() .. "/url"
+    local process = support.spawn_process({
+        moonwire, "-e", [[
+            print(require("moonwire.testing.server").start().url)
+            io.flush()
+            require("moonwire").sleep(300)
+        ]],
+    }, { output = output })
+    for _ = 1, 500 do
+        local url = read(output):match "^(%S+)\n"
+        if url then
+            return process, url
+        end
+        require("moonwire").sleep(0.02)
+    end
+    error "the server did not start"
+end
+
+describe("the README", function()
+    local process, env
+
+    setup(function()
+        local url
+        process, url = start_server()
+        env = { SERVER = url }
+    end)
+
+    teardown(function()
+        process:kill()
+    end)
+
+    for _, block in ipairs(blocks(readme, "lua")) do
+        it("has a script in line " .. block.line .. " that prints what it says", function()
+            local code, out, err = support.run({ moonwire, "-" }, { stdin = block.text, env = env })
+            assert.equal("", err)
+            assert.equal(0, code)
+            local expected, got = {}, {}
+            for value in block.text:gmatch "%-%-> ([^\n]*)" do
+                expected[#expected + 1] = value
+            end
+            for line in out:gmatch "[^\n]+" do
+                -- a message may go on where the README stops
+                local value = expected[#got + 1] or ""
+                got[#got + 1] = line:sub(1, #value) == value and value ~= "" and value or line
+            end
+            assert.same(expected, got)
+        end)
+    end
+
+    local commands = 0
+    for _, block in ipairs(blocks(readme, "sh")) do
+        for line in block.text:gmatch "[^\n]+" do
+            commands = commands + 1
+            local word = line:match "^%S+"
+            if word == "moonwire" or word == "luajit" then
+                local long = line:find("sleep(600)", 1, true)
+                it("has a command that works: " .. line:sub(1, 60), function()
+                    local rest = line:sub(#word + 1)
+                    if long then
+                        rest = rest:gsub("8080", tostring(support.free_port()))
+                            :gsub("sleep%(600%)", "sleep(0.1)")
+                    end
+                    local program = word == "moonwire" and moonwire or support.luajit()
+                    local code, out, err = support.run(("cd %s && %s%s"):format(
+                        support.quote(support.root), support.quote(program), rest), { env = env })
+                    assert.equal(0, code, err)
+                    if line:find("-v", 1, true) and not line:find("--version", 1, true) then
+                        assert.truthy(err:find("\n< HTTP/1.1 200 OK\n", 1, true))
+                    else
+                        assert.equal("", err)
+                        assert.is_true(#out > 0)
+                    end
+                end)
+            else
+                it("has a command that something runs: " .. line, function()
+                    assert.is_string(RUN_ELSEWHERE[line])
+                end)
+            end
+        end
+    end
+
+    it("has scripts and commands", function()
+        assert.is_true(#blocks(readme, "lua") >= 8)
+        assert.is_true(commands >= 9)
+    end)
+
+    -- under the sanitizers this would be another build
+    if not os.getenv "MOONWIRE_SAN" then
+        it("begins with make demo, which works", function()
+            local code, out, err = support.run(("cd %s && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "
+                .. "-u MAKEOVERRIDES make --no-print-directory demo"):format(
+                support.quote(support.root)), { timeout = 300 })
+            assert.equal(0, code, err)
+            assert.truthy(out:find("all ten took", 1, true))
+        end)
+    end
+
+    it("lists the defaults that the code has", function()
+        local limits = require("moonwire.pool").new().limits
+        for _, row in ipairs {
+            ("| %d, %d | client: `pool = { max_total, max_per_origin }` |"):format(
+                limits.max_total, limits.max_per_origin),
+            ("| %d, %d | client: `pool = { idle_total, idle_per_origin }` |"):format(
+                limits.idle_total, limits.idle_per_origin),
+            ("| %d s, %d s | client: `pool = { idle_timeout, max_age }` |"):format(
+                limits.idle_timeout, limits.max_age),
+        } do
+            assert.truthy(readme:find(row, 1, true), row)
+        end
+    end)
+
+    it("names modules and files that exist", function()
+        for name in readme:gmatch "\n| `(moonwire[%w._]*)` |" do
+            assert.is_true(pcall(require, name), name)
+        end
+        for path in readme:gmatch "%]%(([%w/._-]+)%)" do
+            local ok = io.open(support.root .. "/" .. path)
+            assert.is_not_nil(ok, path)
+            ok:close()
+        end
+    end)
+end)
