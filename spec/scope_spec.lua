@@ -203,9 +203,11 @@ describe("a scope", function()
                     kind = err.kind
                 end):join()
                 moonwire.scope(function() end)
-                s:on_end(function()
-                    assert.equal("cancelled", kind)
-                end)
+                s:on_end {
+                    close = function()
+                        assert.equal("cancelled", kind)
+                    end,
+                }
             end)
         end)
     end)

@@ -29,7 +29,7 @@ local TORN = "scopes ended in the wrong order: a generator must not yield from i
 ---@field package seconds number? what timeout() was given
 ---@field package failed boolean?
 ---@field package failure any
----@field package closers fun()[]? called when the scope ends
+---@field package closers table<table, boolean>? objects to close when the scope ends
 local methods = {}
 local Scope = { __name = "moonwire.Scope" }
 
@@ -106,11 +106,17 @@ function methods:cancel_within(target)
     cancel_thread(target, self)
 end
 
---- Has a function called when the scope ends.
----@param closer fun()
-function methods:on_end(closer)
+--- Has an object closed when the scope ends.
+---@param object {close: fun(self)}
+function methods:on_end(object)
     self.closers = self.closers or {}
-    table.insert(self.closers, closer)
+    self.closers[object] = true
+end
+
+--- Takes an object back from on_end: it was closed before.
+---@param object {close: fun(self)}
+function methods:forget_end(object)
+    self.closers[object] = nil
 end
 
 --- Told by a task of the scope that it has ended.
@@ -158,8 +164,8 @@ local function leave(self)
         thread.park_shielded(me)
     end
     self.over = true
-    for _, closer in ipairs(self.closers or {}) do
-        closer()
+    for object in pairs(self.closers or {}) do
+        object:close()
     end
     me.scope, me.deadline = parent, self.outer_deadline
     if self.cancelled_here then

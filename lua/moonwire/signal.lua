@@ -15,10 +15,12 @@ local NUMBERS = {
 -- How many handles a signal has, by its number; one table per Lua state.
 core.state.signals = core.state.signals or {}
 local asked_for = core.state.signals
+local KILL, STOP = 9, LINUX and 19 or 17
 
 ---@class moonwire.SignalHandle
 ---@field private number integer
 ---@field private thread moonwire.Thread
+---@field private scope moonwire.Scope
 ---@field private watch {close: fun(self)}
 ---@field private closed boolean
 local methods = {}
@@ -29,6 +31,7 @@ function methods:close()
     if not self.closed then
         self.closed = true
         asked_for[self.number] = asked_for[self.number] - 1
+        self.scope:forget_end(self)
         self.watch:close()
         self.thread.backend:wake(self.thread, core.ECLOSED)
     end
@@ -57,24 +60,30 @@ end
 --- current scope ends. A signal that comes while one is being taken in is not counted twice.
 ---@param which string|integer "INT", "SIGTERM", 10
 ---@param f fun(number: integer)
----@return moonwire.SignalHandle handle
+---@return moonwire.SignalHandle? handle
+---@return moonwire.Error? err kind "system": another loop of the process has that signal
 function signal.on(which, f)
     local number = which
     if type(which) == "string" then
         number = NUMBERS[which:upper():gsub("^SIG", "")]
     end
-    if type(number) ~= "number" or number < 1 or number % 1 ~= 0 then
-        errors.argument(2, "signal", "a signal's name or number", which)
+    if type(number) ~= "number" or number < 1 or number > 64 or number % 1 ~= 0
+        or number == KILL or number == STOP then
+        errors.argument(2, "signal", "name or number of a signal that can be caught", which)
     end
     errors.check(2, "f", "function", f)
     local on, within = backend.current(), scope.current()
     local self = setmetatable({ closed = false, number = number }, SignalHandle)
     self.thread = on:start(listen, self, on, within, f)
-    self.watch = on:signal(number, self.thread)
+    local watch, err = on:signal(number, self.thread)
+    if not watch then
+        self.closed = true -- its thread ends when it begins
+        return nil, err
+    end
+    self.watch = watch
     asked_for[number] = (asked_for[number] or 0) + 1
-    within:on_end(function()
-        self:close()
-    end)
+    self.scope = within
+    within:on_end(self)
     return self
 end
 

@@ -83,7 +83,11 @@ function methods:listen(address, backlog)
 end
 
 function methods:signal(number, target)
-    return self.loop:signal(number, target.handle)
+    local watch, code = self.loop:signal(number, target.handle)
+    if watch then
+        return watch
+    end
+    return nil, errors.from_code(code, nil, "watching for signal " .. number)
 end
 
 function methods:stats()

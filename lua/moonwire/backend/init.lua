@@ -61,7 +61,8 @@ function methods:connect(address, deadline) end -- luacheck: ignore
 function methods:listen(address, backlog) end -- luacheck: ignore
 
 --- Wakes a thread with the signal's number whenever it arrives, until `close()` of what it returns.
----@return {close: fun(self)} handle
+---@return {close: fun(self)}? handle
+---@return moonwire.Error? err
 function methods:signal(number, target) end -- luacheck: ignore
 
 --- What is open: {threads = those that wait, watchers =, tcp = open sockets, lookups =}.
