@@ -1,5 +1,6 @@
-local support = require "spec.support"
 local data = require "moonwire.testing.server.data"
+local serve = require "spec.support.serve"
+local support = require "spec.support"
 
 local moonwire = support.moonwire()
 
@@ -19,28 +20,8 @@ end
 
 -- Runs f(url) beside a loopback server in a process of its own.
 local function beside_server(f)
-    local output = support.temp_dir() .. "/url"
-    local process = support.spawn_process({
-        moonwire, "-e", [[
-            local s = assert(require("moonwire.testing.server").start())
-            print(s.url)
-            io.flush()
-            require("moonwire").sleep(60)
-        ]],
-    }, { output = output })
-    local url
-    for _ = 1, 200 do
-        local file = io.open(output)
-        url = file and file:read "*l"
-        if file then
-            file:close()
-        end
-        if url then
-            break
-        end
-        require("moonwire").sleep(0.02)
-    end
-    f(assert(url, "the server did not start"))
+    local process, url = serve.start()
+    f(url)
     process:kill()
 end
 

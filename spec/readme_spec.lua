@@ -1,4 +1,5 @@
 -- Runs what the README shows: each Lua block as a script, each line that calls the command.
+local serve = require "spec.support.serve"
 local support = require "spec.support"
 
 local moonwire = support.moonwire()
@@ -39,32 +40,12 @@ end
 
 local readme = read(support.root .. "/README.md")
 
--- A loopback server in a process of its own: its URL and what stops it.
-local function start_server()
-    local output = support.temp_dir() .. "/url"
-    local process = support.spawn_process({
-        moonwire, "-e", [[
-            print(require("moonwire.testing.server").start().url)
-            io.flush()
-            require("moonwire").sleep(300)
-        ]],
-    }, { output = output })
-    for _ = 1, 500 do
-        local url = read(output):match "^(%S+)\n"
-        if url then
-            return process, url
-        end
-        require("moonwire").sleep(0.02)
-    end
-    error "the server did not start"
-end
-
 describe("the README", function()
     local process, env
 
     setup(function()
         local url
-        process, url = start_server()
+        process, url = serve.start()
         env = { SERVER = url }
     end)
 
