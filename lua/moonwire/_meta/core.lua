@@ -186,7 +186,8 @@ function Headers:copy() end
 --- moonwire sets itself (Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade, a
 --- second Host). A Host header must be in `headers`. POST, PUT and PATCH without a body say
 --- Content-Length: 0.
----@param opts? {close: boolean?, trailers: boolean?}  close: "Connection: close" is sent
+---@param opts? {close: boolean?, trailers: boolean?}  close: "Connection: close" is sent; trailers:
+---  "TE: trailers"
 ---@return moonwire.core.RequestHead
 function core.request_head(method, target, headers, framing, opts) end
 ---@class moonwire.core.RequestHead
@@ -246,6 +247,7 @@ function H1:next_discard() end
 function H1:next_to_file(file) end
 --- Client: {status, reason, http_version, headers};
 --- server: {method, target, http_version, headers}.
+--- http_version is "1.0" or "1.1". Raises when `next` has not said "head" or "informational".
 ---@return table
 function H1:head() end
 ---@return moonwire.core.Headers? nil: there were none
