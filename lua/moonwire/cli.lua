@@ -141,9 +141,13 @@ local function watch_interrupts(host, run)
         end
     end)
     local signal = backend:signal(SIGINT, watcher)
-    host.guard()
+    if signal then -- else another loop of this process has it
+        host.guard()
+    end
     return function()
-        signal:close()
+        if signal then
+            signal:close()
+        end
         backends.cancel(watcher)
     end
 end

@@ -114,7 +114,12 @@ describe("the loopback server's routes", function()
             assert.equal(200, assert(client:get("/delay/0.1")).status)
             assert.is_true(moonwire.now() - started >= 0.095)
             assert.equal(400, assert(client:get("/delay/1000")).status)
-            assert.equal(400, assert(client:get("/drip?numbytes=many")).status)
+            for _, query in ipairs {
+                "numbytes=many", "numbytes=2.5", "numbytes=1&numbytes=2", "duration=-1", "code=99",
+                "code=200.5",
+            } do
+                assert.equal(400, assert(client:get("/drip?" .. query)).status)
+            end
         end)
     end)
 

@@ -100,7 +100,7 @@ function request_methods:read(max)
         if event == "body" then
             return detail
         elseif event == "end" then
-            self.ended = true
+            self.ended, exchange.expects = true, false
             self.trailers = h1:trailers()
         elseif event ~= "need_data" then
             give_up(exchange, errors.from_code(detail, "body", "reading the request"))
@@ -167,12 +167,12 @@ function respond_methods:begin(status, fields, framing, opts)
     if framing == "chunked" and exchange.request.http_version == "1.0" then
         framing = "close"
     end
-    exchange.begun = true
     exchange.chunked = framing == "chunked"
     exchange.silent = exchange.request.method == "HEAD" or status == 204 or status == 304
         or framing == nil or framing == 0
     check(exchange, exchange.h1:send_response(status, M.reason(status),
         headers.new(fields or {}), framing, { close = close or nil }))
+    exchange.begun = true
 end
 
 --- Sends a piece of the body; nothing for HEAD and for answers without a body.

@@ -22,6 +22,9 @@ local function header_table(list)
 end
 
 local function absolute(server, request)
+    if request.target:find("^%a[%w+.-]*://") then
+        return request.target
+    end
     local host = request.headers:get("Host")
     return (host and "http://" .. host or server.url) .. request.target
 end
@@ -43,9 +46,19 @@ end
 
 -- A number from the path or the query, between 0 and a limit; answers 400 itself otherwise.
 local function get_number(respond, name, text, default, limit)
-    local value = text == nil and default or tonumber(text)
+    local value = text == nil and default or type(text) == "string" and tonumber(text)
     if not value or value ~= value or value < 0 or value > limit then
         problem(respond, 400, ("%s is no number from 0 to %d"):format(name, limit))
+        return nil
+    end
+    return value
+end
+
+-- The same for what is counted.
+local function get_count(respond, name, text, default, limit)
+    local value = get_number(respond, name, text, default, limit)
+    if value and value % 1 ~= 0 then
+        problem(respond, 400, name .. " is no whole number")
         return nil
     end
     return value
@@ -113,12 +126,14 @@ end
 
 local function drip(server, request, respond)
     local args = request.args
-    local count = get_number(respond, "numbytes", args.numbytes, 10, 1e9)
+    local count = get_count(respond, "numbytes", args.numbytes, 10, 1e9)
     local duration = count and get_number(respond, "duration", args.duration, 2, MAX_SECONDS)
     local delay = duration and get_number(respond, "delay", args.delay, 0, MAX_SECONDS)
-    local code = delay and get_number(respond, "code", args.code, 200, 999)
+    local code = delay and get_count(respond, "code", args.code, 200, 999)
     if not code then
         return
+    elseif code < 200 then
+        return problem(respond, 400, "status codes go from 200 to 999 here")
     end
     server:sleep(delay)
     local sent = 0
