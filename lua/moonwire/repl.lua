@@ -113,6 +113,9 @@ local function terminal_source(host)
         end,
         remember = function(text)
             editor:add(text)
+            if path then
+                editor:save(path) -- at once: a second Ctrl-C ends the process
+            end
         end,
         close = function()
             io.write "\n"
