@@ -152,7 +152,7 @@ check-warnings-%:
 
 check-cppcheck:
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --error-exitcode=1 --suppress=missingIncludeSystem -D_GNU_SOURCE -Isrc -Iinclude src
+	    --error-exitcode=1 --suppressions-list=tools/cppcheck.supp -D_GNU_SOURCE -Isrc -Iinclude src
 
 floors:
 	@$(LUAJIT) tools/floors.lua
