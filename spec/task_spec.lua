@@ -289,6 +289,36 @@ describe("run", function()
         assert.equal(0, support.counts().threads)
     end)
 
+    it("cancels all and says so when nothing can happen any more", function()
+        for _, run in ipairs { moonwire.run, moonwire.scope, on_mock } do
+            local kinds = {}
+            local ok, message = pcall(run, function()
+                for i = 1, 2 do
+                    moonwire.spawn(function()
+                        local _, err = moonwire.channel():receive()
+                        kinds[i] = err.kind
+                    end)
+                end
+            end)
+            assert.is_false(ok)
+            assert.matches("^nothing can happen any more: %d task%(s%) wait", message)
+            assert.same({ "cancelled", "cancelled" }, kinds)
+            assert.equal(0, support.counts().threads)
+        end
+    end)
+
+    it("cancels all and raises when a task yields as only generators do", function()
+        local kind
+        local ok, message = pcall(moonwire.run, function()
+            moonwire.spawn(coroutine.yield)
+            local _, err = moonwire.sleep(30)
+            kind = err.kind
+        end)
+        assert.is_false(ok)
+        assert.matches("coroutine.yield belongs into a generator", message)
+        assert.equal("cancelled", kind)
+    end)
+
     it("is a scope when called inside a task", function()
         on_mock(function(m)
             assert.equal("x", moonwire.run(function()

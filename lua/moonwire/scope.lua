@@ -25,6 +25,7 @@ local TORN = "scopes ended in the wrong order: a generator must not yield from i
 ---@field package count integer of tasks
 ---@field package joining boolean? the body has ended and waits for the tasks
 ---@field package over boolean? it has ended
+---@field package stuck boolean? nothing could happen while it waited for its tasks
 ---@field package outer_deadline number
 ---@field package seconds number? what timeout() was given
 ---@field package failed boolean?
@@ -40,8 +41,6 @@ function Scope.__index(self, key)
     end
     return methods[key]
 end
-
-local scope = {}
 
 local cancel_thread
 
@@ -70,12 +69,10 @@ function cancel_thread(target, outer)
 end
 
 local function fail(self, value)
-    if self.failed then
-        return -- the first failure is the one that is told
+    if not self.failed then -- the first failure is the one that is told
+        self.failed, self.failure, self.cancelled_here = true, value, true
+        cancel(self)
     end
-    self.failed, self.failure = true, value
-    self.cancelled_here = true
-    cancel(self)
 end
 
 --- Spawns a task in this scope.
@@ -161,7 +158,13 @@ local function leave(self)
     local me, parent = self.thread, self.parent
     self.joining = true
     while self.count > 0 do
-        thread.park_shielded(me)
+        if thread.park_shielded(me) == core.codes.EDEADLOCK then
+            if self.stuck then
+                break -- they don't react to being cancelled
+            end
+            self.stuck = true
+            fail(self, thread.stuck_message(me.backend))
+        end
     end
     self.over = true
     for object in pairs(self.closers or {}) do
@@ -204,6 +207,8 @@ local function conclude(self, ok, ...)
     end
     error((...), 0) -- an outer scope's cancellation: it goes up to there
 end
+
+local scope = {}
 
 --- Runs fn as the body of a scope and returns when it and all that it spawned have ended. The first
 --- failure, the body's or a task's, cancels the others and is raised again with its traceback.

@@ -4,7 +4,7 @@ local core = require "moonwire.core"
 local errors = require "moonwire.error"
 
 local state = core.state
-local ECANCELLED, ETIMEOUT = core.ECANCELLED, core.ETIMEOUT
+local ECANCELLED, ETIMEOUT, EDEADLOCK = core.ECANCELLED, core.ETIMEOUT, core.codes.EDEADLOCK
 local huge = math.huge
 
 --- One thing that can wait: a coroutine of the loop, or the code outside any task ("main", whose
@@ -68,6 +68,23 @@ function thread.check(backend)
     end
 end
 
+-- The step of code outside any task: it runs the loop, and whatever the loop raises comes out.
+local function step_in_place(me, object, step, detail, seconds)
+    local current, active = state.current, state.active
+    state.current = nil
+    local ok, code
+    if step then
+        ok, code = pcall(step, object, me.handle, detail, seconds)
+    else
+        ok, code = pcall(me.handle.wait, me.handle, seconds)
+    end
+    state.current, state.active = current, active
+    if not ok then
+        error(code, 0)
+    end
+    return code
+end
+
 --- Parks the calling thread. Without `step` it waits for a wake or the deadline; with it, for what
 --- `step(object, handle, detail, seconds)` waits for (Tcp:wait, Dns:lookup).
 ---@param backend moonwire.Backend
@@ -103,15 +120,19 @@ function thread.park(backend, deadline, object, step, detail)
             seconds = 0
         end
     end
-    -- whoever runs next says so itself; code between the loop's turns is outside any task
-    state.current = nil
     local code
-    if step then
-        code = step(object, me.handle, detail, seconds)
+    if not me.co then
+        code = step_in_place(me, object, step, detail, seconds)
     else
-        code = me.handle:wait(seconds)
+        -- whoever runs next says so itself; code between the loop's turns is outside any task
+        state.current = nil
+        if step then
+            code = step(object, me.handle, detail, seconds)
+        else
+            code = me.handle:wait(seconds)
+        end
+        state.current, state.active = current, active
     end
-    state.current, state.active = current, active
     if code == ETIMEOUT and clipped then
         expire(me)
         return ECANCELLED
@@ -122,17 +143,24 @@ end
 --- Parks the calling thread until it is woken, cancelled or not: for waiting on those who are
 --- being cancelled themselves. Wakes of a cancellation come through, so call it in a loop.
 ---@param me moonwire.Thread the calling thread
----@return integer code
+---@return integer code EDEADLOCK when nothing is left that could wake anybody
 function thread.park_shielded(me)
     local cancelled, deadline = me.cancelled, me.deadline
     me.cancelled, me.deadline = false, huge
-    local code = me.backend:wait(huge)
+    local ok, code = pcall(me.backend.wait, me.backend, huge)
     me.cancelled, me.deadline = me.cancelled or cancelled, deadline
-    if code == core.codes.EDEADLOCK then
-        error(("nothing can happen any more: %d task(s) wait, and no timer, socket, lookup or"
-            .. " signal is left that could wake one"):format(me.backend:stats().threads), 0)
+    if not ok then
+        error(code, 0)
     end
     return code
+end
+
+--- What is said when nothing is left that could wake anybody.
+---@param backend moonwire.Backend
+---@return string
+function thread.stuck_message(backend)
+    return ("nothing can happen any more: %d task(s) wait, and no timer, socket, lookup or signal"
+        .. " is left that could wake one"):format(backend:stats().threads)
 end
 
 --- Cancels a thread as a whole: the wait it is in and all later ones give ECANCELLED.
@@ -184,12 +212,26 @@ function thread.start(backend, new_handle, fn, ...)
     return me
 end
 
+-- Cancels all that a thread does: the outermost scope it is in, or itself.
+local function cancel_root(target)
+    local root = target.scope
+    while root and root.parent do
+        root = root.parent
+    end
+    if root then
+        root:cancel()
+    else
+        thread.cancel(target)
+    end
+end
+
 --- Runs a function as a thread with the loop until it has ended; in a thread of this backend it is
---- just called. What it returns is returned, what it raises is raised again.
+--- just called. What it returns is returned, what it raises is raised again. When the loop itself
+--- fails or nothing can happen any more, all that runs is cancelled, and then that is raised.
 ---@param backend moonwire.Backend
 ---@param fn function
 function thread.run(backend, fn, ...)
-    local current, active = state.current, state.active
+    local current = state.current
     if current and current.backend == backend then
         return fn(...)
     end
@@ -198,17 +240,23 @@ function thread.run(backend, fn, ...)
         ok, count, results = success, select("#", ...), { ... }
         backend:wake(main, 0)
     end
-    backend:start(function(...)
+    local first = backend:start(function(...)
         keep(xpcall(fn, errors.handler, ...))
     end, ...)
+    local problem
     while ok == nil do
-        local parked, problem = pcall(thread.park_shielded, main)
-        if not parked then -- the loop itself failed
-            state.current, state.active = current, active
-            error(problem, 0)
+        local parked, code = pcall(thread.park_shielded, main)
+        if not parked or code == EDEADLOCK then
+            if problem ~= nil then
+                error(problem, 0) -- they don't react to being cancelled
+            end
+            problem = parked and thread.stuck_message(backend) or code
+            cancel_root(first)
         end
     end
-    if not ok then
+    if problem ~= nil then
+        error(problem, 0)
+    elseif not ok then
         error(results[1], 0)
     end
     return unpack(results, 1, count)
