@@ -296,11 +296,14 @@ function methods:is_closed()
     return self.supply.closed
 end
 
---- Numbers: requests, and those of the pool.
+--- Numbers: requests, those of the pool, and how many idle connections the peer closed
+--- (idle_closed_by_peer) or sent bytes over that nobody had asked for (unsolicited).
 ---@return table<string, integer>
 function methods:stats()
-    local stats = self.supply.pool:stats()
+    local stats, counted = self.supply.pool:stats(), self.supply.counted
     stats.requests = self.sent
+    stats.idle_closed_by_peer = counted.peer_closed_idle
+    stats.unsolicited = counted.unsolicited
     return stats
 end
 

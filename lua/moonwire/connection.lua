@@ -116,6 +116,40 @@ function methods:fail(err)
     return nil, err
 end
 
+-- What an idle connection has to say. It may be closed, or have sent bytes that would be taken for
+-- the answer to the next request; the codec lets a few empty lines pass.
+local function judge(self, data)
+    if not data or data:find "^HTTP/1%.%d 408" then
+        return "peer_closed_idle"
+    end
+    self.h1:feed(data)
+    return self.h1:next() ~= "need_data" and "unsolicited" or nil
+end
+
+-- A look at an idle connection, which never waits.
+local function is_fit(self)
+    local stream = self.stream
+    while not self.unfit and not stream:is_quiet() do
+        local data = stream:read_now(IDLE_BYTES)
+        if data == "" then
+            break
+        end
+        self.unfit = judge(self, data)
+    end
+    return not self.unfit
+end
+
+-- The peer has stirred while the connection is idle.
+local function look(self)
+    if self.state ~= "idle" then
+        return
+    elseif is_fit(self) then
+        self.stream:watch(look, self)
+    else
+        self:shut(self.unfit)
+    end
+end
+
 --- For the connection's own parts: both messages are complete, or as complete as they will be.
 ---@package
 function methods:settle()
@@ -136,6 +170,7 @@ function methods:settle()
     self.h1:restart()
     forget_exchange(self)
     move(self, "idle")
+    self.stream:watch(look, self)
     if self.on_idle then
         self.on_idle(self)
     end
@@ -200,25 +235,10 @@ local function refuse(self, data)
         }
     end
     local err = failure.closed(self.close_reason, "write")
-    err.url = data.url
+    local reused = self.requests > 0
+    err.url, err.reused, err.safe_to_retry = data.url, reused, reused
+    err.bytes_sent, err.bytes_received = 0, 0
     return nil, err
-end
-
--- A look at an idle connection, which never waits. A peer may have closed it, or have sent bytes
--- that would be taken for the answer to the next request; empty lines are harmless.
-local function is_fit(self)
-    if self.unfit then
-        return false
-    elseif self.stream:is_quiet() then
-        return true
-    end
-    local data = self.stream:read(IDLE_BYTES, self.backend:now())
-    if data and #data <= 4 and data:find "^[\r\n]*$" and self.stream:is_quiet() then
-        return true
-    end
-    local closing = not data or data:find "^HTTP/1%.%d 408"
-    self.unfit = closing and "peer_closed_idle" or "unsolicited"
-    return false
 end
 
 local function refuse_unfit(self, data, opts)

@@ -108,6 +108,7 @@ mw_loop_new(struct ev_loop *host, void (*on_ready)(void *arg), void *arg)
     mw_link_init(&loop->ready);
     mw_link_init(&loop->signals);
     mw_link_init(&loop->handles);
+    mw_link_init(&loop->stirred);
     ev_check_init(&loop->check, on_check);
     ev_set_priority(&loop->check, EV_MINPRI);
     ev_idle_init(&loop->idle, on_idle);

@@ -32,6 +32,8 @@ struct mw_handle {
     void (*on_close)(struct mw_handle *handle);
 };
 
+struct mw_waiter;
+
 /* One loop.  Counted: it lives until its last user is gone, but from
  * mw_loop_close() on it is only a shell.  The fields are private to src/io. */
 struct mw_loop {
@@ -47,8 +49,10 @@ struct mw_loop {
     struct mw_link ready;
     struct mw_link signals;
     struct mw_link handles;
-    size_t waiting; /* parked or ready threads */
-    size_t armed;   /* fds, timers, lookups and signals that can end a wait */
+    struct mw_link stirred;   /* guards that have seen an event */
+    struct mw_waiter *sentry; /* borrowed; NULL: it runs, or there is none */
+    size_t waiting;           /* parked or ready threads */
+    size_t armed; /* fds, timers, lookups and signals that can end a wait */
     size_t lookups;
     size_t tcps;
     ev_check check;              /* host: after its callbacks */

@@ -297,23 +297,33 @@ mw_tcp_accept(struct mw_tcp *tcp, struct mw_tcp *into)
 /* -- bytes ----------------------------------------------------------------- */
 
 int
-mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
+mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
 {
     ssize_t got;
 
     assert(len > 0);
     if (mw_tcp_is_closed(tcp))
         return MW_ECLOSED;
-    if (!mw_loop_slice_left(tcp->loop))
-        return MW_EAGAIN;
     got = recv(tcp->fd, data, len, 0);
     if (got == -1)
         return mw_err_from_errno(errno);
     if (got == 0)
         return MW_EOF;
-    mw_loop_slice_use(tcp->loop);
     *count = (size_t)got;
     return MW_OK;
+}
+
+int
+mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
+{
+    int err;
+
+    if (!mw_tcp_is_closed(tcp) && !mw_loop_slice_left(tcp->loop))
+        return MW_EAGAIN;
+    err = mw_tcp_recv_now(tcp, data, len, count);
+    if (err == MW_OK)
+        mw_loop_slice_use(tcp->loop);
+    return err;
 }
 
 int
@@ -334,6 +344,7 @@ mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
     if (sent == -1)
         return mw_err_from_errno(errno);
     mw_loop_slice_use(tcp->loop);
+    mw_watch_unguard(&tcp->read);
     *count = (size_t)sent;
     return MW_OK;
 }
@@ -344,6 +355,13 @@ mw_tcp_send(struct mw_tcp *tcp, const char *data, size_t len, size_t *count)
     struct iovec slice = {(void *)(uintptr_t)data, len};
 
     return mw_tcp_send_slices(tcp, &slice, 1, count);
+}
+
+void
+mw_tcp_guard(struct mw_tcp *tcp, double token)
+{
+    if (!mw_tcp_is_closed(tcp))
+        mw_watch_guard(&tcp->read, token);
 }
 
 bool

@@ -57,11 +57,18 @@ int mw_tcp_accept(struct mw_tcp *tcp, struct mw_tcp *into);
 /* Receives 1 to len bytes into *count, or MW_EOF.  len > 0. */
 int mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count);
 
+/* The same, whatever is left of the running thread's slice. */
+int mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count);
+
 /* Sends at least 1 byte. */
 int mw_tcp_send(
     struct mw_tcp *tcp, const char *data, size_t len, size_t *count);
 int mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
     size_t slice_count, size_t *count);
+
+/* Looks after an idle socket (mw_watch_guard), until somebody waits to read
+ * from it or sends over it. */
+void mw_tcp_guard(struct mw_tcp *tcp, double token);
 
 /* True when there is nothing to read, not even an end or an error. */
 bool mw_tcp_is_quiet(struct mw_tcp *tcp);

@@ -102,6 +102,29 @@ on_timer(struct ev_loop *ev, ev_timer *timer, int events)
         mw_waiter_end(waiter, MW_ETIMEOUT);
 }
 
+/* -- fds ------------------------------------------------------------------- */
+
+static void
+start_watch(struct mw_watch *watch)
+{
+    if (watch->is_on)
+        return;
+    ev_io_start(watch->loop->ev, &watch->io);
+    ev_unref(watch->loop->ev);
+    watch->is_on = true;
+}
+
+/* Stops it and gives the reference back that was taken off at the start. */
+static void
+stop_watch(struct mw_watch *watch)
+{
+    if (!watch->is_on)
+        return;
+    ev_ref(watch->loop->ev);
+    ev_io_stop(watch->loop->ev, &watch->io);
+    watch->is_on = false;
+}
+
 /* -- waiters --------------------------------------------------------------- */
 
 /* Takes a parked waiter off all that could end its wait. */
@@ -156,6 +179,8 @@ mw_waiter_deinit(struct mw_waiter *waiter)
 
     if (loop == NULL)
         return;
+    if (loop->sentry == waiter)
+        loop->sentry = NULL;
     if (loop->ev != NULL) {
         on_close(&waiter->handle);
         mw_loop_remove(&waiter->handle);
@@ -190,11 +215,8 @@ mw_waiter_watch(struct mw_waiter *waiter, struct mw_watch *watch)
     waiter->watches[i] = watch;
     watch->waiter = waiter;
     mw_loop_arm(waiter->loop);
-    if (watch->is_on)
-        return;
-    ev_io_start(waiter->loop->ev, &watch->io);
-    ev_unref(waiter->loop->ev);
-    watch->is_on = true;
+    mw_watch_unguard(watch);
+    start_watch(watch);
 }
 
 void
@@ -248,18 +270,65 @@ mw_waiter_rest(struct mw_waiter *waiter)
         stop_timer(waiter);
 }
 
-/* -- watches --------------------------------------------------------------- */
+/* -- guards ---------------------------------------------------------------- */
 
-/* Stops it and gives the reference back that was taken off at the start. */
 static void
-stop_watch(struct mw_watch *watch)
+begin_sentry(struct mw_loop *loop)
 {
-    if (!watch->is_on)
+    struct mw_waiter *sentry = loop->sentry;
+
+    if (sentry == NULL || loop->stirred.next == &loop->stirred)
         return;
-    ev_ref(watch->loop->ev);
-    ev_io_stop(watch->loop->ev, &watch->io);
-    watch->is_on = false;
+    loop->sentry = NULL;
+    mw_waiter_begin(sentry, MW_OK);
 }
+
+static void
+stir(struct mw_watch *watch)
+{
+    watch->guard = MW_GUARD_STIRRED;
+    mw_link_append(&watch->loop->stirred, &watch->stirred);
+    begin_sentry(watch->loop);
+}
+
+void
+mw_watch_unguard(struct mw_watch *watch)
+{
+    if (watch->guard == MW_GUARD_STIRRED)
+        mw_link_remove(&watch->stirred);
+    watch->guard = MW_GUARD_OFF;
+}
+
+void
+mw_watch_guard(struct mw_watch *watch, double token)
+{
+    mw_watch_unguard(watch);
+    watch->guard = MW_GUARD_ON;
+    watch->token = token;
+    start_watch(watch);
+}
+
+void
+mw_loop_set_sentry(struct mw_loop *loop, struct mw_waiter *sentry)
+{
+    loop->sentry = sentry;
+    begin_sentry(loop);
+}
+
+bool
+mw_loop_take_stirred(struct mw_loop *loop, double *token)
+{
+    struct mw_watch *watch;
+
+    if (loop->stirred.next == &loop->stirred)
+        return false;
+    watch = mw_container_of(loop->stirred.next, struct mw_watch, stirred);
+    *token = watch->token;
+    mw_watch_unguard(watch);
+    return true;
+}
+
+/* -- watches --------------------------------------------------------------- */
 
 /* A reader is left on, for it will wait again; when it doesn't and there is
  * something to read, it is stopped then.  A socket is nearly always writable,
@@ -274,6 +343,8 @@ on_event(struct ev_loop *ev, ev_io *io, int events)
         stop_watch(watch);
     if (watch->waiter != NULL)
         mw_waiter_end(watch->waiter, MW_OK);
+    else if (watch->guard == MW_GUARD_ON)
+        stir(watch);
 }
 
 void
@@ -288,6 +359,7 @@ mw_watch_deinit(struct mw_watch *watch)
 {
     if (watch->waiter != NULL)
         mw_waiter_end(watch->waiter, MW_ECLOSED);
+    mw_watch_unguard(watch);
     stop_watch(watch);
 }
 

@@ -30,12 +30,22 @@ struct mw_waiter {
     void *arg;
 };
 
+/* What a watch does on an event while nobody waits on it. */
+enum mw_guard {
+    MW_GUARD_OFF,
+    MW_GUARD_ON,     /* the first event stirs it */
+    MW_GUARD_STIRRED /* in the loop's queue */
+};
+
 /* One direction of one fd, level triggered.  Embedded; fields are private. */
 struct mw_watch {
     ev_io io;
     struct mw_loop *loop;     /* borrowed from its owner */
     struct mw_waiter *waiter; /* borrowed; NULL: nobody waits */
     bool is_on;
+    enum mw_guard guard;
+    struct mw_link stirred;
+    double token; /* its owner's name for it */
 };
 
 void mw_waiter_init(struct mw_waiter *waiter, struct mw_loop *loop);
@@ -76,5 +86,18 @@ void mw_watch_init(
 /* Before the fd is closed; whoever waits gets MW_ECLOSED. */
 void mw_watch_deinit(struct mw_watch *watch);
 bool mw_watch_is_busy(const struct mw_watch *watch);
+
+/* Looks after an fd that nobody waits on: the first event puts the token in
+ * the loop's queue and begins the sentry.  A wait takes that back, and so does
+ * _unguard.  It keeps no loop going. */
+void mw_watch_guard(struct mw_watch *watch, double token);
+void mw_watch_unguard(struct mw_watch *watch);
+
+/* The idle waiter that is begun, once, when a guard is stirred; the next one
+ * is set when it has taken all tokens.  Borrowed until then or its deinit. */
+void mw_loop_set_sentry(struct mw_loop *loop, struct mw_waiter *sentry);
+
+/* Takes the oldest token out of the queue; false when there is none. */
+bool mw_loop_take_stirred(struct mw_loop *loop, double *token);
 
 #endif

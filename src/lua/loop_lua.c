@@ -316,6 +316,32 @@ l_thread_wake(lua_State *L)
     return 1;
 }
 
+/* loop:sentry(thread): a thread that has never run. */
+static int
+l_loop_sentry(lua_State *L)
+{
+    struct mw_loop *core = mwL_check_loop(L, 1);
+    struct mwL_thread *thread = mwL_check_thread(L, 2);
+
+    luaL_argcheck(L, thread->waiter.loop == core && can_begin(thread), 2,
+        "a thread of this loop that has never run expected");
+    anchor(L, thread, 2);
+    mw_loop_set_sentry(core, &thread->waiter);
+    return 0;
+}
+
+static int
+l_loop_take_stirred(lua_State *L)
+{
+    double token;
+
+    if (mw_loop_take_stirred(mwL_check_loop(L, 1), &token))
+        lua_pushnumber(L, token);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
 static int
 l_thread_is_waiting(lua_State *L)
 {
@@ -490,6 +516,8 @@ mwL_open_loop(lua_State *L)
         {"now", l_loop_now},
         {"thread", l_loop_thread},
         {"stats", l_loop_stats},
+        {"sentry", l_loop_sentry},
+        {"take_stirred", l_loop_take_stirred},
         {"close", l_loop_close},
         {NULL, NULL},
     };

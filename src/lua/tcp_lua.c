@@ -97,8 +97,10 @@ l_tcp_accept(lua_State *L)
     return mwL_result(L, mw_tcp_accept(tcp, into));
 }
 
+typedef int receive_fn(struct mw_tcp *, char *, size_t, size_t *);
+
 static int
-l_tcp_recv(lua_State *L)
+receive(lua_State *L, receive_fn *step)
 {
     struct mw_tcp *tcp = check_tcp(L, 1);
     lua_Number max = luaL_optnumber(L, 2, RECV_DEFAULT);
@@ -115,11 +117,23 @@ l_tcp_recv(lua_State *L)
         tcp->loop, max > RECV_DEFAULT ? (size_t)max : RECV_DEFAULT);
     if (room == NULL)
         return mwL_fail(L, MW_ENOMEM);
-    err = mw_tcp_recv(tcp, room, (size_t)max, &count);
+    err = step(tcp, room, (size_t)max, &count);
     if (err != MW_OK)
         return mwL_fail(L, err);
     lua_pushlstring(L, room, count);
     return 1;
+}
+
+static int
+l_tcp_recv(lua_State *L)
+{
+    return receive(L, mw_tcp_recv);
+}
+
+static int
+l_tcp_recv_now(lua_State *L)
+{
+    return receive(L, mw_tcp_recv_now);
 }
 
 static int
@@ -225,6 +239,13 @@ l_tcp_is_quiet(lua_State *L)
 }
 
 static int
+l_tcp_guard(lua_State *L)
+{
+    mw_tcp_guard(check_tcp(L, 1), luaL_checknumber(L, 2));
+    return 0;
+}
+
+static int
 l_tcp_shutdown(lua_State *L)
 {
     return mwL_result(L, mw_tcp_shutdown(check_tcp(L, 1)));
@@ -306,11 +327,13 @@ mwL_open_tcp(lua_State *L)
         {"listen", l_tcp_listen},
         {"accept", l_tcp_accept},
         {"recv", l_tcp_recv},
+        {"recv_now", l_tcp_recv_now},
         {"recv_into", l_tcp_recv_into},
         {"send", l_tcp_send},
         {"send_from", l_tcp_send_from},
         {"wait", l_tcp_wait},
         {"is_quiet", l_tcp_is_quiet},
+        {"guard", l_tcp_guard},
         {"shutdown", l_tcp_shutdown},
         {"close", l_tcp_close},
         {"is_closed", l_tcp_is_closed},

@@ -55,6 +55,12 @@ function Loop:stats() end
 ---@param thread moonwire.core.Thread
 ---@return moonwire.core.Signal? signal, integer? code
 function Loop:signal(number, thread) end
+--- Sets the thread (one that has never run) that is begun, once, when a guard is stirred: it takes
+--- the tokens and sets the next one.
+---@param thread moonwire.core.Thread
+function Loop:sentry(thread) end
+---@return number? token of a guard that is stirred, once; nil: of none
+function Loop:take_stirred() end
 --- Frees what the loop has; waiting threads are dropped, sockets closed. Twice is harmless.
 function Loop:close() end
 ---@return moonwire.core.Tcp tcp closed as yet
@@ -107,6 +113,9 @@ function Tcp:accept(into) end
 --- that moves bytes, EAGAIN also after 32 successes in a row: the others' turn.
 ---@return string? data, integer? code EAGAIN, EOF or an error
 function Tcp:recv(max) end
+--- The same, whosever turn it is: EAGAIN means that there is nothing.
+---@return string? data, integer? code
+function Tcp:recv_now(max) end
 --- Receives straight into the codec's buffer; h1:next() then has something to say.
 ---@param h1 moonwire.core.H1
 ---@return integer? n, integer? code EAGAIN, EOF or an error
@@ -125,6 +134,11 @@ function Tcp:wait(thread, direction, seconds) end
 --- Nothing to read and no EOF: fit for another request (MSG_PEEK).
 ---@return boolean
 function Tcp:is_quiet() end
+--- Looks after an idle socket: when there is something to read, or the end, the token is stirred
+--- (Loop:take_stirred), once. A wait to read, a byte sent and close take it back. Costs no system
+--- call, and keeps no loop going.
+---@param token number
+function Tcp:guard(token) end
 --- Half close: no more writing.
 ---@return true? ok, integer? code
 function Tcp:shutdown() end

@@ -10,6 +10,8 @@ local thread = require "moonwire.backend.thread"
 ---@class moonwire.EvBackend: moonwire.Backend
 ---@field loop moonwire.core.Loop
 ---@field private dns moonwire.core.Dns?
+---@field private guarded table<number, moonwire.Stream> by token; weak
+---@field private last_token number
 local methods = {}
 local Ev = { __index = methods, __name = "moonwire.EvBackend" }
 
@@ -90,6 +92,35 @@ function methods:signal(number, target)
     return nil, errors.from_code(code, nil, "watching for signal " .. number)
 end
 
+-- Tells the streams that were stirred. It runs once and leaves the next one behind; it never waits.
+local function post_sentry(self)
+    local loop = self.loop
+    loop:sentry(loop:thread(coroutine.create(function()
+        local token = loop:take_stirred()
+        while token do
+            local target = self.guarded[token]
+            if target then
+                target:stirred()
+            end
+            token = loop:take_stirred()
+        end
+        post_sentry(self)
+    end)))
+end
+
+function methods:guard(target, socket)
+    local token = target.token
+    if not token then
+        if self.last_token == 0 then
+            post_sentry(self)
+        end
+        token = self.last_token + 1
+        self.last_token, target.token = token, token
+        self.guarded[token] = target
+    end
+    socket:guard(token)
+end
+
 function methods:stats()
     return self.loop:stats()
 end
@@ -107,6 +138,8 @@ function ev.new(host)
         capabilities = { unix = true, half_close = true, signals = true },
         loop = loop,
         on_error = thread.report,
+        guarded = setmetatable({}, { __mode = "v" }),
+        last_token = 0,
     }, Ev)
     self.main = thread.main(self, loop:thread())
     return self

@@ -65,6 +65,10 @@ function methods:listen(address, backlog) end -- luacheck: ignore
 ---@return moonwire.Error? err
 function methods:signal(number, target) end -- luacheck: ignore
 
+--- For streams: has `target:stirred()` called, once, when there is something to read from its
+--- socket, or the end, while nobody waits for that. It keeps nothing alive.
+function methods:guard(target, socket) end -- luacheck: ignore
+
 --- What is open: {threads = those that wait, watchers =, tcp = open sockets, lookups =}.
 ---@return table<string, integer>
 function methods:stats() end -- luacheck: ignore

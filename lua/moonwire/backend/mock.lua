@@ -152,6 +152,10 @@ function methods:deliver(number)
     end
 end
 
+function methods:guard(target, socket) -- luacheck: ignore 212 (the socket does it by itself)
+    socket:guard(target)
+end
+
 function methods:stats()
     local loop = self.loop
     return { threads = loop.waiting, watchers = loop.timers, tcp = loop.open, lookups = 0 }

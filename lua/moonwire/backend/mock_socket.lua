@@ -14,6 +14,7 @@ local SLICE = 32 -- steps of one turn, then EAGAIN for the others' sake
 ---@field on_end fun()? is told that the other end has shut down or closed
 ---@field private pieces string[] received, from `head` to `tail`
 ---@field private waiting moonwire.MockHandle[] by direction
+---@field private guarded moonwire.Stream? is told when there is something to read
 local methods = {}
 local Socket = { __index = methods, __name = "moonwire.MockSocket" }
 
@@ -45,10 +46,22 @@ local function wake(self, direction, code)
     end
 end
 
+--- Has a stream told when there is something to read and nobody waits for it.
+---@param target moonwire.Stream
+function methods:guard(target)
+    self.guarded = target
+    self:stir()
+end
+
 --- Wakes whoever waits for what is possible now.
 function methods:stir()
     if is_readable(self) then
+        local target = self.guarded
+        self.guarded = nil
         wake(self, "read", self.closed and ECLOSED or 0)
+        if target and not self.closed then
+            target:stirred()
+        end
     end
     if is_writable(self) then
         wake(self, "write", self.closed and ECLOSED or 0)
@@ -111,6 +124,11 @@ function methods:recv(max)
     return nil, EAGAIN
 end
 
+function methods:recv_now(max)
+    self.taken, self.loop.stepped = nil, nil
+    return self:recv(max)
+end
+
 function methods:recv_into(h1)
     local data, code = self:recv(CAPACITY)
     if not data then
@@ -138,7 +156,7 @@ function methods:send(data, from)
     if room <= 0 then
         return nil, EAGAIN
     end
-    self.sent = self.loop.turn
+    self.sent, self.guarded = self.loop.turn, nil
     local n = math.min(#data - from + 1, self.limit or math.huge, room)
     other:push(data:sub(from, from + n - 1))
     return n
@@ -162,6 +180,7 @@ function methods:wait(handle, direction, seconds)
     if self.closed then
         return ECLOSED
     end
+    self.guarded = direction == "write" and self.guarded or nil
     local ready = direction ~= "write" and is_readable(self)
         or direction ~= "read" and is_writable(self)
     return handle:wait_for(self.waiting, direction, seconds, ready)

@@ -18,6 +18,8 @@ local CHUNK = 65536
 ---@field private buffer string bytes read but not taken yet
 ---@field private reading boolean a thread waits to read
 ---@field private writing boolean a thread waits in the middle of a write
+---@field private watcher fun(argument: any)? of watch()
+---@field private token number? what the backend calls the stream by
 local methods = {}
 local Stream = { __index = methods, __name = "moonwire.Stream" }
 
@@ -96,6 +98,36 @@ function methods:read(max, deadline)
         return nil
     end
     return read_error(self, code)
+end
+
+--- Reads what is there already and never waits.
+---@param max integer?
+---@return string? bytes "": nothing is there now; nil at the end of the stream
+---@return moonwire.Error? err
+function methods:read_now(max)
+    check_reader(self)
+    max = max or CHUNK
+    local buffer = self.buffer
+    if buffer ~= "" then
+        self.buffer = buffer:sub(max + 1)
+        return buffer:sub(1, max)
+    end
+    local data, code = self.core:recv_now(max)
+    if data then
+        return data
+    elseif code == EAGAIN then
+        return ""
+    elseif code == EOF then
+        return nil
+    end
+    return read_error(self, code)
+end
+
+--- Puts bytes back: they are what is read next.
+---@param bytes string
+function methods:unread(bytes)
+    errors.check(2, "bytes", "string", bytes)
+    self.buffer = bytes .. self.buffer
 end
 
 --- Reads exactly n bytes.
@@ -297,6 +329,21 @@ function methods:is_quiet()
     return self.buffer == "" and self.core:is_quiet()
 end
 
+--- Has `call(argument)` run in a thread of its own, once, when there is something to read, or the
+--- end, while nobody waits to read. A wait to read, a byte written and close take that back.
+---@param call fun(argument: any)
+---@param argument any
+function methods:watch(call, argument)
+    self.watcher, self.watched = call, argument
+    self.backend:guard(self, self.core)
+end
+
+--- For the backend: what watch() waited for is there.
+---@package
+function methods:stirred()
+    self.backend:start(self.watcher, self.watched)
+end
+
 --- The other side's address.
 ---@return string? address, integer? port, string? family "ipv4" "ipv6" "unix"
 function methods:peer()
@@ -325,6 +372,9 @@ function stream.new(backend, socket, label)
         buffer = "",
         reading = false,
         writing = false,
+        token = nil,
+        watcher = nil,
+        watched = nil,
     }, Stream)
 end
 

@@ -24,6 +24,7 @@ local huge, min = math.huge, math.min
 ---@field pool moonwire.Pool
 ---@field backend moonwire.Backend? the one its connections live on
 ---@field closed boolean
+---@field counted table<string, integer> connections closed while idle, by reason
 ---@field private slots table<moonwire.Connection, moonwire.pool.Slot>
 ---@field private longest_idle number? seconds, whatever a peer allows
 ---@field private reaper moonwire.Thread? closes what has been idle too long; keeps nothing alive
@@ -88,8 +89,11 @@ local function came_idle(self, connection)
 end
 
 local function was_closed(self, connection, reason)
-    local slot = self.slots[connection]
+    local slot, counted = self.slots[connection], self.counted
     self.slots[connection] = nil
+    if counted[reason] then
+        counted[reason] = counted[reason] + 1
+    end
     if slot and not (reason == "peer_closed_idle" and slot.state == "active") then
         self.pool:closed(slot)
         settle(self)
@@ -274,6 +278,7 @@ end
 function supply.new(pool, limits, longest_idle)
     local self = setmetatable({
         pool = pool, slots = {}, closed = false, longest_idle = longest_idle,
+        counted = { peer_closed_idle = 0, unsolicited = 0 },
     }, Supply)
     self.connection_options = {
         limits = limits,
