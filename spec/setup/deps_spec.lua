@@ -2,7 +2,7 @@
 
 local tree = dofile("spec/support/tree.lua")
 
-local tools = "cat dirname env grep ls mkdir rm sed sh touch"
+local tools = "cat chmod dirname env grep ls mkdir rm sed sh touch"
 
 describe("tools/deps", function()
     local t
@@ -32,7 +32,8 @@ describe("tools/deps", function()
     end
 
     local function deps(groups)
-        local status, output = t:run("PATH=$PWD/bin tools/deps " .. (groups or "build"))
+        local status, output = t:run("PATH=$PWD/bin POLICY_RC_D=policy tools/deps "
+            .. (groups or "build"))
         local _, log = t:run("cat log 2>/dev/null")
         return status, output, log
     end
@@ -147,6 +148,41 @@ describe("tools/deps", function()
             assert.equal("fetched\n", log)
         end)
     end
+
+    it("lets no server that it installs start, and leaves no trace of that", function()
+        machine("caddy libev-dev", "caddy=2 libev-dev=4")
+        stub("apt-get", 'sh policy || echo "start: $?" >>log\n')
+        stub("systemctl", 'echo "systemctl $*" >>log\n')
+        local status, output, log = deps("test")
+        assert.equal(0, status, output)
+        assert.equal("start: 101\nsystemctl disable caddy\n", log)
+        assert.equal(1, (t:run("test -e policy")))
+    end)
+
+    it("keeps a policy that is there already", function()
+        machine("caddy", "caddy=2")
+        t:write("policy", "mine")
+        assert.equal(0, (deps("test")))
+        assert.equal("mine", select(2, t:run("cat policy")))
+        machine("libev-dev", "libev-dev=4")
+        t:run("rm policy log")
+        stub("apt-get", 'test ! -e policy && echo "no policy" >>log\n')
+        assert.equal("no policy\n", (select(3, deps("test"))))
+    end)
+
+    it("fetches undici where npm is, and goes on without it where that fails", function()
+        machine("", "")
+        stub("npm", "exit 1\n")
+        t:write("tools/undici", "#!/bin/sh\necho undici >>log\nexit 1\n")
+        t:run("chmod +x tools/undici")
+        local status, output, log = deps("test")
+        assert.equal("0 undici\n", status .. " " .. log)
+        assert.equal("tools/deps: going on without undici\n", output)
+        t:write(".deps/node/node_modules/undici/package.json", "{}")
+        t:run("rm log")
+        status, output, log = deps("test differential")
+        assert.equal("0 ", status .. " " .. output .. log)
+    end)
 
     it("explains its arguments", function()
         machine("", "")
