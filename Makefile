@@ -112,7 +112,7 @@ demo:
 
 test:
 	@tools/deps build test
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all wrapped
 	@$(RUN_SPECS)
 
 RUN_SPECS = MOONWIRE_BUILD=$(abspath $(BUILD)) MOONWIRE_LUAJIT=$(LUAJIT) \
@@ -123,8 +123,25 @@ check-san:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san SAN=1 CFLAGS="-O1 -g" run-san
 
 .PHONY: run-san
-run-san: all
+run-san: all wrapped
 	@MOONWIRE_SAN=1 $(subst MOONWIRE_LUAJIT=$(LUAJIT),MOONWIRE_LUAJIT=$(abspath $(BUILD)/bin/luajit),$(RUN_SPECS))
+
+# Cores for specs: the same objects, with calls of some functions led through spec/wrap/*.c.
+WRAPPED := $(patsubst spec/wrap/%.c,$(BUILD)/%/moonwire/core.so,$(wildcard spec/wrap/*.c))
+WRAP_guard_page := mw_h1_feed mw_h1_free
+WRAP_failing_alloc := malloc calloc realloc free
+
+.PHONY: wrapped
+wrapped: $(WRAPPED)
+$(BUILD)/obj/wrap/%.o: spec/wrap/%.c $(BUILD)/compile.flags | $(BUILD)/llhttp.ok
+	@mkdir -p $(@D)
+	$(call quiet,CC) $(COMPILE) -MMD -MP -c -o $@ $<
+
+$(WRAPPED): $(BUILD)/%/moonwire/core.so: $(BUILD)/obj/wrap/%.o $(OBJ) $(BUILD)/core.flags Makefile
+	@mkdir -p $(@D)
+	$(call quiet,LD) $(CC) $(CFLAGS) $(LDFLAGS) $(SAN_LINK) -shared -pthread -Wl,--as-needed \
+	    $(WRAP_$*:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(CORE_LIBS)
+-include $(WRAPPED:$(BUILD)/%/moonwire/core.so=$(BUILD)/obj/wrap/%.d)
 
 check:
 	@tools/deps build check
