@@ -154,7 +154,10 @@ describe("dns: with a server", function()
             local fds = process.count_fds()
             for _, host in ipairs { "silent.test", "garbage.test" } do
                 local before = on.loop:now()
-                assert.equal(core.ETIMEOUT, dns:lookup(thread, host, 0.05))
+                local code = dns:lookup(thread, host, 0.05)
+                -- c-ares from 1.34 on gives up on a server that answers with garbage
+                assert.is_true(code == core.ETIMEOUT
+                    or host == "garbage.test" and code == codes.ERESOLVE, tostring(code))
                 assert.is_true(on.loop:now() - before < 2)
                 assert.equal(0, on.loop:stats().lookups)
                 assert.equal(fds, process.count_fds()) -- the socket is closed too

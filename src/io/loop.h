@@ -14,7 +14,7 @@
 #define MW_LOOP_SLICE 32
 
 #define mw_container_of(pointer, type, member)                                 \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+    ((type *)(void *)&((char *)(pointer))[-(ptrdiff_t)offsetof(type, member)])
 
 /* A member of a ring; the ring's head is one as well. */
 struct mw_link {
