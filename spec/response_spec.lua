@@ -5,7 +5,8 @@ local wire = require "spec.support.wire"
 
 local OK = wire.reply "hello"
 
--- A response whose head comes alone and whose body follows in the given pieces, then perhaps EOF.
+-- A response whose head comes alone and whose body follows in the given pieces, then EOF if more
+-- was promised.
 local function responding(pieces, body, opts, request_opts)
     local length = #table.concat(pieces)
     local script = { { expect = "\r\n\r\n" },
@@ -14,7 +15,7 @@ local function responding(pieces, body, opts, request_opts)
         script[#script + 1] = { delay = 0.001 }
         script[#script + 1] = { send = piece }
     end
-    if opts.length then
+    if opts.length and not opts.open then
         script[#script + 1] = { eof = true }
     end
     return wire.over(script, function(connection, peer, m)
@@ -472,16 +473,17 @@ describe("close", function()
         end)
     end)
 
-    it("closes the connection when more is to come", function()
-        local log = responding({ "abc", "def" }, function(response, connection)
+    it("closes the connection when more is to come than soon comes", function()
+        local log = responding({ "abc" }, function(response, connection, _, m)
             assert.equal("abc", response:read())
             response:close()
             response:close()
+            m:advance(0.051)
             assert.is_true(connection:is_closed())
             is_failure("closed", response:read())
             is_failure("closed", response:text())
             assert.is_false((pcall(response:chunks())))
-        end, {})
+        end, { length = 6, open = true })
         assert.equal("unread_body", log.reason)
     end)
 

@@ -4,6 +4,7 @@
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local failure = require "moonwire.connection.failure"
+local leaving = require "moonwire.connection.leaving"
 local receiver = require "moonwire.connection.receiver"
 local requests = require "moonwire.request"
 local sender = require "moonwire.connection.sender"
@@ -31,6 +32,8 @@ local NO_OPTIONS = {}
 ---@field origin string? "http://host:port", for whoever keeps connections
 ---@field on_idle fun(connection: moonwire.Connection)? an exchange is over and another may begin
 ---@field on_close fun(connection: moonwire.Connection, reason: string)?
+---@field can_drain (fun(connection: moonwire.Connection): boolean)? whether it may take a moment
+---  to drop the rest of a body, so that it can be kept; always if none is given
 ---@field trace moonwire.Trace?
 
 ---@class moonwire.connection.RequestOptions
@@ -181,8 +184,8 @@ methods.pull = receiver.pull
 methods.pull_nothing = receiver.pull_nothing
 methods.pull_to_file = receiver.pull_to_file
 methods.remaining = receiver.remaining
-methods.abandon = receiver.abandon
-methods.leave = receiver.leave
+methods.abandon = leaving.abandon
+methods.leave = leaving.leave
 
 -- Sending -----------------------------------------------------------------------------------------
 
@@ -450,6 +453,7 @@ function M.new(stream, opts)
         origin = opts.origin,
         on_idle = opts.on_idle,
         on_close = opts.on_close,
+        can_drain = opts.can_drain,
         trace = opts.trace or core.state.trace or false,
         current = setmetatable({}, { __mode = "v" }),
         requests = 0,

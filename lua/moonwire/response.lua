@@ -204,12 +204,29 @@ function methods:remaining()
     return rest and rest + here
 end
 
-local function too_large(self, limit)
-    local err = failure.too_large(limit)
-    err.url = self.url
-    self:close()
-    self.failure = err
+-- From now on there is nothing to read but the error.
+local function finish_unread(self, err)
+    unwatch(self)
+    self.connection, self.buffered = nil, nil
+    if not self.failure then
+        err.url = self.url
+        self.failure = err
+    end
+end
+
+-- The body isn't what the script can take: no time is spent on its rest.
+local function refuse(self, err)
+    local connection = self.connection
+    if connection then
+        connection:shut "unread_body"
+    end
+    self.failure = nil
+    finish_unread(self, err)
     return nil, err
+end
+
+local function too_large(self, limit)
+    return refuse(self, failure.too_large(limit))
 end
 
 local function read_all(self, limit)
@@ -350,8 +367,7 @@ function methods:save(path)
     if not done then
         os.remove(name)
         if not self.failure and not self.finished then
-            self:close()
-            self.failure = err
+            refuse(self, err)
         end
         return nil, err
     end
@@ -374,8 +390,9 @@ function methods:discard()
     return true
 end
 
---- Gives the body up and returns at once. A rest that has come already is dropped and the
---- connection kept; otherwise the connection is closed. Twice is harmless.
+--- Gives the body up and returns at once. A rest of 64 KiB at most that comes within 50 ms is
+--- dropped in the background and the connection kept; otherwise the connection is closed. Twice is
+--- harmless.
 function methods:close()
     check(self, 2)
     local connection = self.connection
@@ -383,12 +400,7 @@ function methods:close()
     if connection then
         connection:leave(self)
     end
-    unwatch(self)
-    self.connection = nil
-    if not self.failure then
-        self.failure = failure.closed("the response was closed", "body")
-        self.failure.url = self.url
-    end
+    finish_unread(self, failure.closed("the response was closed", "body"))
 end
 
 --- for chunk in response:chunks() do: the body as it comes; raises when it breaks off.
@@ -427,12 +439,11 @@ local function keep_piece(self, lines, limit)
     local piece = lines.text:sub(lines.from)
     lines.text, lines.size = nil, lines.size + #piece
     if lines.size > limit then
-        self:close()
-        self.failure = errors.new {
-            kind = "limit", phase = "body", url = self.url,
+        local _, err = refuse(self, errors.new {
+            kind = "limit", phase = "body",
             message = ("a line of the body is longer than %d bytes"):format(limit),
-        }
-        error(self.failure, 0)
+        })
+        error(err, 0)
     end
     lines.pieces[#lines.pieces + 1] = piece
 end

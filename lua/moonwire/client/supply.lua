@@ -288,6 +288,9 @@ function supply.new(pool, limits, longest_idle)
         on_close = function(connection, reason)
             was_closed(self, connection, reason)
         end,
+        can_drain = function()
+            return pool:stats().waiting == 0 -- whoever waits gets a place at once
+        end,
     }
     return self
 end

@@ -113,7 +113,9 @@ local function meet_early_response(self, status)
     end
 end
 
-local function complete(self, response)
+--- The response is complete.
+---@param self moonwire.Connection
+function M.complete(self, response)
     self.received = true
     response:finish(self.h1:trailers(), self.backend:now())
     if not self.sender then
@@ -161,7 +163,7 @@ local function take_ready_body(self, response)
             if first and is_watched and not check_size(self) then
                 return
             elseif event == "end" then
-                return complete(self, response)
+                return M.complete(self, response)
             elseif event == "upgraded" then
                 response:finish(nil, self.backend:now())
                 self.received = true
@@ -226,7 +228,7 @@ local function pull(self, response, step, argument)
                 return nil, err
             end
         elseif event == "end" then
-            complete(self, response)
+            M.complete(self, response)
             return nil
         elseif where == "file" then
             return nil, errors.from_code(data, "body"), where
@@ -264,31 +266,6 @@ function M.remaining(self)
     local _, length = self.h1:framing()
     local _, _, body_in = self.h1:bytes()
     return length and length - (body_in - self.body_in_before)
-end
-
---- For response.lua: the response was collected unread. The socket goes at once; who counts
---- connections is told from the loop, since a finalizer may run in the middle of anything.
----@param self moonwire.Connection
-function M.abandon(self)
-    if self.state ~= "closed" then
-        self.stream:close()
-        self.backend:start(self.shut, self, "unread_body")
-    end
-end
-
---- For response.lua: nobody wants the rest of the body. What is here already is dropped; if that
---- isn't all, the connection is closed.
----@param self moonwire.Connection
-function M.leave(self, response)
-    if self.state == "closed" then
-        return
-    end
-    if self.h1:next_discard() == "end" then
-        complete(self, response)
-    else
-        self.failure = failure.complete(self, failure.closed("unread_body", "body"))
-        self:shut("unread_body")
-    end
 end
 
 return M
