@@ -22,7 +22,7 @@
     X(EBADNAME, "resolve", "not a host name")                                  \
     X(ERESOLVE, "resolve", "the name servers gave no usable answer")           \
     /* HTTP/1.1, what a peer sent */                                           \
-    X(EH1_SYNTAX, "protocol", "not valid HTTP/1.1")                            \
+    X(EH1_SYNTAX, "protocol", "not valid HTTP/1.1 (RFC 9112 section 2.1)")     \
     X(EH1_VERSION, "protocol",                                                 \
         "not HTTP/1.0 or HTTP/1.1 (RFC 9112 section 2.3)")                     \
     X(EH1_STATUS, "protocol", "status code below 100 (RFC 9110 section 15)")   \

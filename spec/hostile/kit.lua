@@ -1,0 +1,211 @@
+-- The words in which hostile cases are written: each case becomes one spec on real sockets and one
+-- on the mock, run whole, byte by byte and cut in two, with a healthy request behind each.
+local assert = require "luassert"
+local errors = require "moonwire.error"
+local world = require "spec.hostile.world"
+
+local MEMORY = 32 * 1024 -- bytes of Lua that all deliveries of a case may leave
+local WARM = 3 -- deliveries before memory is looked at
+local LONGEST = 100 -- seconds that a timer of these specs runs
+
+--- A case: what the peer sends for one request, and what has to come of it.
+---@class hostile.Case
+---@field [1] string what is true, as the end of "row n: ..."
+---@field row integer|string of the adversarial tests
+---@field reply string|fun(peer: hostile.Peer, attempt: integer, head: string): boolean? false: the
+---  connection is over
+---@field after "eof"|"close"|"reset"|nil what the peer does behind a reply that is a string
+---@field method string? GET
+---@field opts table? of the request
+---@field client table? options of the client
+---@field error table? fields of the error that has to come; `match`: a part of its message
+---@field status integer? otherwise of the response
+---@field body string?
+---@field informational integer[]?
+---@field reason string? why the connection is closed; nil: it is kept and used again
+---@field attempts integer? how many requests the server sees: 1
+---@field check fun(result: table, w: hostile.World)? looks at the rest
+---@field deliveries hostile.Delivery[]? in place of whole, byte by byte and each cut
+
+local kit = {}
+
+local function play(reply, after)
+    return function(peer)
+        peer:send(reply)
+        if after then
+            peer[after](peer)
+        end
+    end
+end
+
+--- Makes the request of a case and reads its answer.
+---@return table result response, text, err, informational
+local function ask(w, case)
+    local seen, opts = {}, { timeout = 5 }
+    for name, value in pairs(case.opts or {}) do
+        opts[name] = value
+    end
+    if type(opts.body) == "function" and case.make_body then
+        opts.body = case.make_body()
+    end
+    opts.on_informational = function(status)
+        seen[#seen + 1] = status
+    end
+    local result = { informational = seen }
+    result.response, result.err = w.client:request(case.method or "GET", w.url .. "/hostile", opts)
+    if result.response then
+        result.text, result.err = result.response:text()
+    end
+    return result
+end
+
+local function check_error(case, err)
+    assert.is_true(errors.is(err), "an error was expected, and there is none")
+    for name, value in pairs(case.error) do
+        if name == "match" then
+            assert.matches(value, err.message)
+        else
+            assert.equal(value, err[name], name .. " in " .. tostring(err))
+        end
+    end
+    if case.error.safe_to_retry == nil then
+        assert.is_false(err.safe_to_retry, "safe_to_retry")
+    end
+    assert.matches("/hostile$", err.url)
+    assert.matches("^[%w \"'-].*%(http://", tostring(err))
+end
+
+local function check_response(case, result)
+    if result.err then
+        error(result.err, 0)
+    end
+    assert.equal(case.status or 200, result.response.status)
+    assert.equal(case.body or "", result.text)
+end
+
+local function check_connection(case, w)
+    local connection = w.connections[#w.connections]
+    assert.equal(case.reason, connection.close_reason, "close_reason")
+    assert.equal(case.reason == nil and "idle" or "closed", connection.state)
+    assert.equal(case.reason, connection:stats().close_reason)
+    assert.equal(case.reason == nil, w:get_healthy(), "the connection is used again")
+end
+
+-- One delivery of a case, with all that has to be true behind it.
+local function try(w, case, delivery, before)
+    w:begin(delivery)
+    local result = ask(w, case)
+    w:settle()
+    if case.error then
+        check_error(case, result.err)
+    else
+        check_response(case, result)
+    end
+    assert.same(case.informational or {}, result.informational)
+    assert.equal(case.attempts or 1, w.attempts, "attempts")
+    if case.check then
+        case.check(result, w)
+    end
+    check_connection(case, w)
+    w:check_nothing_left(before)
+end
+
+local function cuts(list, first, last, step)
+    for cut = first, last, step do
+        list[#list + 1] = { name = "cut at byte " .. cut, cut = cut }
+    end
+end
+
+-- How a case of so many bytes is cut: on the mock at every place; over sockets, and in bulk, at some.
+local function deliveries(length, thorough)
+    local most = thorough and 20000 or 1500
+    local size = math.max(1, math.ceil(length / most))
+    local list = {
+        { name = "whole" },
+        { name = size == 1 and "byte by byte" or "by " .. size .. " bytes", size = size },
+    }
+    if not thorough then
+        cuts(list, 1, length - 1, math.max(1, math.ceil(length / 16)))
+    elseif length <= 700 then
+        cuts(list, 1, length - 1, 1)
+    else
+        cuts(list, 1, 300, 1)
+        cuts(list, 301, length - 101, math.max(1, math.floor(length / 100)))
+        cuts(list, length - 100, length - 1, 1)
+    end
+    return list
+end
+
+-- What Lua holds, without timers that are done with and what the compiler has made.
+local function memory(w)
+    if w.mock then
+        w.mock:advance(LONGEST)
+    end
+    jit.flush()
+    collectgarbage()
+    collectgarbage()
+    return collectgarbage "count" * 1024
+end
+
+local function run(w, case, thorough)
+    w.script = type(case.reply) == "string" and play(case.reply, case.after) or case.reply
+    w:get_healthy()
+    w.client:close_idle()
+    w:await("the server's connections end", function()
+        return w.open == 0
+    end)
+    local before = w:count()
+    try(w, case, { name = "whole" }, before)
+    local list = case.deliveries or deliveries(w.sent, thorough)
+    local bytes
+    for i, delivery in ipairs(list) do
+        local ok, problem = xpcall(try, errors.handler, w, case, delivery, before)
+        if not ok then
+            error(delivery.name .. ": " .. tostring(problem), 0)
+        end
+        bytes = i == WARM and memory(w) or bytes
+    end
+    local grown = bytes and memory(w) - bytes or 0
+    assert(grown < MEMORY, ("%d bytes of memory were left behind"):format(grown))
+end
+
+--- Declares the specs of cases.
+---@param describe function busted's
+---@param it function
+---@param title string
+---@param cases hostile.Case[]
+function kit.rows(describe, it, title, cases)
+    for _, name in ipairs { "mock", "socket" } do
+        describe(title .. " (" .. name .. "),", function()
+            for _, case in ipairs(cases) do
+                it(("row %s: %s"):format(case.row, case[1]), function()
+                    world[name](case.client, function(w)
+                        run(w, case, name == "mock")
+                    end)
+                end)
+            end
+        end)
+    end
+end
+
+--- A response head with these lines, and what follows.
+---@param lines string|string[] without their line ends
+---@param body string?
+---@param start string? HTTP/1.1 200 OK
+---@return string
+function kit.reply(lines, body, start)
+    if type(lines) == "table" then
+        lines = table.concat(lines, "\r\n")
+    end
+    lines = lines == "" and "" or lines .. "\r\n"
+    return (start or "HTTP/1.1 200 OK") .. "\r\n" .. lines .. "\r\n" .. (body or "")
+end
+
+--- A chunked response whose body, framing and all, is given.
+---@param body string
+---@return string
+function kit.chunked(body)
+    return kit.reply("Transfer-Encoding: chunked", body)
+end
+
+return kit

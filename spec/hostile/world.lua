@@ -1,0 +1,182 @@
+-- A server that is hostile on one path and healthy on all others, a client, and a count of all that
+-- is open: on real sockets of the loopback, or in the memory of the mock. The specs run on both.
+local clients = require "moonwire.client"
+local connections = require "moonwire.connection"
+local errors = require "moonwire.error"
+local mock = require "moonwire.testing.mock"
+local moonwire = require "moonwire"
+local net = require "moonwire.net"
+local peers = require "spec.hostile.peer"
+local support = require "spec.support"
+
+local HEALTHY = "healthy\n"
+local HEALTHY_REPLY = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" .. HEALTHY
+local WHOLE = { name = "whole" }
+local PATIENCE = 2 -- seconds for what has to happen next
+
+---@class hostile.World
+---@field name "mock"|"socket"
+---@field url string of the server
+---@field client moonwire.Client
+---@field delivery hostile.Delivery
+---@field script fun(peer: hostile.Peer, attempt: integer, head: string): boolean? of /hostile
+---@field attempts integer requests for /hostile so far
+---@field running integer scripts under way
+---@field open integer connections the server has
+---@field sent integer bytes that the last script sent
+---@field connections moonwire.Connection[] in the order they were made
+---@field peers hostile.Peer[]
+local methods = {}
+local World = { __index = methods }
+
+local function run_script(self, peer, head)
+    self.attempts = self.attempts + 1
+    self.running = self.running + 1
+    peer.sent, peer.delivery = 0, self.delivery
+    local go_on = self.script(peer, self.attempts, head)
+    self.running = self.running - 1
+    self.sent = peer.sent
+    return go_on ~= false
+end
+
+-- One connection from the server's side.
+local function serve(self, stream)
+    local peer = peers.new(stream, WHOLE)
+    self.open = self.open + 1
+    self.peers[#self.peers + 1] = peer
+    repeat
+        local head = peer:read_head()
+        local go_on = false
+        if head and head:find("^%S+ /hostile") then
+            go_on = run_script(self, peer, head)
+        elseif head then
+            go_on = peer:write(HEALTHY_REPLY)
+        end
+    until not go_on or peer.closed
+    stream:close()
+    self.open = self.open - 1
+end
+
+--- Waits until a condition holds; raises when it doesn't in time.
+---@param what string
+---@param holds fun(): boolean
+function methods:await(what, holds)
+    local ends = moonwire.now() + PATIENCE
+    while not holds() do
+        if moonwire.now() > ends then
+            error("this did not happen: " .. what, 2)
+        end
+        assert(moonwire.sleep(self.name == "mock" and 0.001 or 0))
+    end
+end
+
+--- Waits until the peer has sent all it wants, and the client has had the time to look at it.
+function methods:settle()
+    self:await("the peer's script ends", function()
+        return self.running == 0
+    end)
+    for _ = 1, 3 do
+        assert(moonwire.sleep(0))
+    end
+end
+
+--- Gets a healthy answer.
+---@return boolean reused over a connection that was open already
+function methods:get_healthy()
+    local response = assert(self.client:get(self.url .. "/healthy", { timeout = 5 }))
+    assert(response.status == 200 and assert(response:text()) == HEALTHY,
+        "the healthy path did not give its own answer")
+    return response.timing.reused
+end
+
+--- What is open now: file descriptors, threads, timers, sockets.
+---@return table<string, integer>
+function methods:count()
+    return self.mock and self.mock:stats() or support.counts()
+end
+
+--- Waits until nothing but the server is open; raises when something is left.
+---@param before table<string, integer> of count()
+function methods:check_nothing_left(before)
+    self.client:close_idle()
+    self:await("the server's connections end", function()
+        return self.open == 0
+    end)
+    assert(moonwire.sleep(0))
+    for name, number in pairs(self:count()) do
+        if number ~= before[name] then
+            error(("%s: %d before, %d after"):format(name, before[name], number), 2)
+        end
+    end
+    local pool = self.client:stats()
+    assert(pool.total == 0 and pool.waiting == 0, "the pool still counts something")
+end
+
+--- Forgets what was before, for the next exchange.
+---@param delivery hostile.Delivery?
+function methods:begin(delivery)
+    self.delivery = delivery or WHOLE
+    self.attempts, self.sent = 0, 0
+    self.connections, self.peers = {}, {}
+end
+
+-- Keeps each connection that is made from now on; gives what takes that back.
+local function record_connections(self)
+    local make = connections.new
+    connections.new = function(...)
+        local connection = make(...)
+        self.connections[#self.connections + 1] = connection
+        return connection
+    end
+    return function()
+        connections.new = make
+    end
+end
+
+local function run(self, opts, f)
+    local listener = assert(net.listen("127.0.0.1", 0))
+    local stop = record_connections(self)
+    self.url = "http://127.0.0.1:" .. listener:address().port
+    self.client = clients.new(opts)
+    moonwire.scope(function(s)
+        s:spawn(net.serve, listener, function(stream)
+            serve(self, stream)
+        end)
+        local ok, problem = xpcall(f, errors.handler, self)
+        self.client:close()
+        listener:close()
+        stop()
+        if not ok then
+            error(problem, 0)
+        end
+    end)
+end
+
+local function new(name)
+    local self = setmetatable({ name = name, running = 0, open = 0 }, World)
+    self:begin()
+    return self
+end
+
+local world = {}
+
+--- Runs f(w) in a mock world and fails when it leaves anything open.
+---@param opts moonwire.ClientOptions?
+---@param f fun(w: hostile.World)
+function world.mock(opts, f)
+    local self = new "mock"
+    self.mock = mock.new()
+    self.mock:run(run, self, opts, f)
+    for name, number in pairs(self.mock:stats()) do
+        assert(number == 0, number .. " " .. name .. " are left open")
+    end
+end
+
+--- Runs f(w) over real sockets and fails when it leaves anything open.
+---@param opts moonwire.ClientOptions?
+---@param f fun(w: hostile.World)
+function world.socket(opts, f)
+    support.in_loop(run, new "socket", opts, f)
+end
+
+return world
