@@ -5,6 +5,7 @@
 #   make test       the same, then every spec; SPEC=spec/core runs a part
 #   make check      lint, format, warnings of gcc and clang, cppcheck, floors, globals
 #   make check-san  every spec under the address and undefined behaviour sanitizers
+#   make check-oom  each allocation of the codec fails once, under the sanitizers
 #   make install    PREFIX=/usr/local DESTDIR= ; make uninstall takes it away again
 #
 # demo, test, check and check-san ask tools/deps for what they need; no other target touches
@@ -126,10 +127,15 @@ check-san:
 run-san: all wrapped
 	@MOONWIRE_SAN=1 $(subst MOONWIRE_LUAJIT=$(LUAJIT),MOONWIRE_LUAJIT=$(abspath $(BUILD)/bin/luajit),$(RUN_SPECS))
 
+# `make test` runs this too, without the sanitizers
+.PHONY: check-oom
+check-oom:
+	@$(MAKE) --no-print-directory check-san SPEC=spec/core/oom_spec.lua
+
 # Cores for specs: the same objects, with calls of some functions led through spec/wrap/*.c.
 WRAPPED := $(patsubst spec/wrap/%.c,$(BUILD)/%/moonwire/core.so,$(wildcard spec/wrap/*.c))
 WRAP_guard_page := mw_h1_feed mw_h1_free
-WRAP_failing_alloc := malloc calloc realloc free
+WRAP_failing_alloc := malloc calloc realloc free uriParseSingleUriExA uriAddBaseUriExA uriFreeUriMembersA
 
 .PHONY: wrapped
 wrapped: $(WRAPPED)
@@ -139,7 +145,7 @@ $(BUILD)/obj/wrap/%.o: spec/wrap/%.c $(BUILD)/compile.flags | $(BUILD)/llhttp.ok
 
 $(WRAPPED): $(BUILD)/%/moonwire/core.so: $(BUILD)/obj/wrap/%.o $(OBJ) $(BUILD)/core.flags Makefile
 	@mkdir -p $(@D)
-	$(call quiet,LD) $(CC) $(CFLAGS) $(LDFLAGS) $(SAN_LINK) -shared -pthread -Wl,--as-needed \
+	$(call quiet,LD) $(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,--as-needed -Wl,-z,nodelete \
 	    $(WRAP_$*:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(CORE_LIBS)
 -include $(WRAPPED:$(BUILD)/%/moonwire/core.so=$(BUILD)/obj/wrap/%.d)
 

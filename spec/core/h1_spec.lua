@@ -1,19 +1,6 @@
 -- The golden traces: every one of them gives the same events however its bytes are cut.
 
-local support = require "spec.support"
 local trace_of = require "spec.support.trace"
-
-local function trace_files()
-    local files = {}
-    local list = assert(io.popen("ls " .. support.quote(support.root .. "/spec/data/h1")))
-    for name in list:lines() do
-        if name:match "%.txt$" then
-            files[#files + 1] = support.root .. "/spec/data/h1/" .. name
-        end
-    end
-    list:close()
-    return files
-end
 
 local function compare(trace, how, segments, max)
     local expected = table.concat(trace.expected, "\n")
@@ -24,7 +11,7 @@ local function compare(trace, how, segments, max)
 end
 
 describe("golden traces", function()
-    local files = trace_files()
+    local files = trace_of.files()
 
     it("are many", function()
         assert.is_true(#files >= 60)

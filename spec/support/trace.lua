@@ -2,6 +2,7 @@
 -- README.md tells the format.
 
 local core = require "moonwire.core"
+local support = require "spec.support"
 
 local M = {}
 
@@ -73,6 +74,20 @@ function readers.out(trace, rest)
     trace.expected[#trace.expected + 1] = rest
 end
 
+--- Every trace there is.
+---@return string[] paths
+function M.files()
+    local folder, files = support.root .. "/spec/data/h1/", {}
+    local list = assert(io.popen("ls " .. support.quote(folder)))
+    for name in list:lines() do
+        if name:match "%.txt$" then
+            files[#files + 1] = folder .. name
+        end
+    end
+    list:close()
+    return files
+end
+
 --- Reads one trace file.
 function M.read(path)
     local trace = {
@@ -123,7 +138,11 @@ local function respond(h1, words)
         framing = nil
     end
     local opts = { close = words[#words] == "close" }
-    assert(h1:send_response(tonumber(words[1]), "", nil, tonumber(framing) or framing, opts))
+    framing = tonumber(framing) or framing
+    local ok, code = h1:send_response(tonumber(words[1]), "", nil, framing, opts)
+    if not ok then
+        error("send_response: " .. core.error_name(code))
+    end
     h1:send_end()
     h1:output_sent(#h1:output(math.huge))
 end

@@ -1,0 +1,194 @@
+/* failing_alloc.c - linked into a moonwire.core of its own in front of what
+ * asks for memory: one wanted allocation fails, or it and all that follow, of
+ * the core's own, of uriparser's in its name and, if wanted, of Lua's. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uriparser/Uri.h>
+
+static struct {
+    long left;       /* allocations until the one that fails; 0: none does */
+    bool all;        /* that follow fail too */
+    bool in_lua;     /* Lua's count as well */
+    long failed;     /* since it was armed */
+    long live;       /* blocks that the core has not freed, since ever */
+    lua_Alloc alloc; /* Lua's own, with its argument */
+    void *alloc_arg;
+} state;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *block, size_t size);
+void __real_free(void *block);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *block, size_t size);
+void __wrap_free(void *block);
+
+static bool
+fails(void)
+{
+    if (state.left == 0)
+        return false;
+    if (state.left > 1) {
+        state.left--;
+        return false;
+    }
+    if (!state.all)
+        state.left = 0;
+    state.failed++;
+    return true;
+}
+
+static void *
+count(void *block)
+{
+    if (block != NULL)
+        state.live++;
+    return block;
+}
+
+/* Nobody shall lean on memory that happens to be zero. */
+void *
+__wrap_malloc(size_t size)
+{
+    void *block = fails() ? NULL : count(__real_malloc(size));
+
+    if (block != NULL)
+        memset(block, 0xA5, size);
+    return block;
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : count(__real_calloc(n, size));
+}
+
+void *
+__wrap_realloc(void *block, size_t size)
+{
+    if (fails())
+        return NULL;
+    return block == NULL ? count(__real_realloc(NULL, size))
+                         : __real_realloc(block, size);
+}
+
+void
+__wrap_free(void *block)
+{
+    if (block != NULL)
+        state.live--;
+    __real_free(block);
+}
+
+/* uriparser stands in a library of its own, and takes its memory from here. */
+static void *
+uri_malloc(UriMemoryManager *memory, size_t size)
+{
+    (void)memory;
+    return __wrap_malloc(size);
+}
+
+static void *
+uri_calloc(UriMemoryManager *memory, size_t n, size_t size)
+{
+    (void)memory;
+    return __wrap_calloc(n, size);
+}
+
+static void *
+uri_realloc(UriMemoryManager *memory, void *block, size_t size)
+{
+    (void)memory;
+    return __wrap_realloc(block, size);
+}
+
+static void *
+uri_reallocarray(UriMemoryManager *memory, void *block, size_t n, size_t size)
+{
+    return uriEmulateReallocarray(memory, block, n, size);
+}
+
+static void
+uri_free(UriMemoryManager *memory, void *block)
+{
+    (void)memory;
+    __wrap_free(block);
+}
+
+static UriMemoryManager uri_memory = {
+    uri_malloc, uri_calloc, uri_realloc, uri_reallocarray, uri_free, NULL};
+
+int __wrap_uriParseSingleUriExA(
+    UriUriA *uri, const char *first, const char *after, const char **where);
+int __wrap_uriAddBaseUriExA(UriUriA *to, const UriUriA *relative,
+    const UriUriA *base, UriResolutionOptions options);
+void __wrap_uriFreeUriMembersA(UriUriA *uri);
+
+int
+__wrap_uriParseSingleUriExA(
+    UriUriA *uri, const char *first, const char *after, const char **where)
+{
+    return uriParseSingleUriExMmA(uri, first, after, where, &uri_memory);
+}
+
+int
+__wrap_uriAddBaseUriExA(UriUriA *to, const UriUriA *relative,
+    const UriUriA *base, UriResolutionOptions options)
+{
+    return uriAddBaseUriExMmA(to, relative, base, options, &uri_memory);
+}
+
+void
+__wrap_uriFreeUriMembersA(UriUriA *uri)
+{
+    uriFreeUriMembersMmA(uri, &uri_memory);
+}
+
+static void *
+lua_memory(void *arg, void *block, size_t old_size, size_t new_size)
+{
+    (void)arg;
+    if (state.in_lua && new_size > old_size && fails())
+        return NULL;
+    return state.alloc(state.alloc_arg, block, old_size, new_size);
+}
+
+/* arm(n, all, in_lua): the n-th allocation from now on fails; with `all` those
+ * that follow too; with `in_lua` Lua's are counted as well. */
+__attribute__((visibility("default"))) int failing_alloc_arm(lua_State *L);
+int
+failing_alloc_arm(lua_State *L)
+{
+    if (state.alloc == NULL) {
+        state.alloc = lua_getallocf(L, &state.alloc_arg);
+        lua_setallocf(L, lua_memory, NULL);
+    }
+    state.left = (long)luaL_checkinteger(L, 1);
+    state.all = lua_toboolean(L, 2) != 0;
+    state.in_lua = lua_toboolean(L, 3) != 0;
+    state.failed = 0;
+    return 0;
+}
+
+/* disarm() -> how many allocations failed */
+__attribute__((visibility("default"))) int failing_alloc_disarm(lua_State *L);
+int
+failing_alloc_disarm(lua_State *L)
+{
+    state.left = 0;
+    lua_pushinteger(L, state.failed);
+    return 1;
+}
+
+/* live() -> how many blocks the core has */
+__attribute__((visibility("default"))) int failing_alloc_live(lua_State *L);
+int
+failing_alloc_live(lua_State *L)
+{
+    lua_pushinteger(L, state.live);
+    return 1;
+}
