@@ -63,6 +63,22 @@ describe("a request head", function()
             :find("\r\nConnection: close, TE\r\nTE: trailers\r\n", 1, true))
     end)
 
+    it("offers other protocols", function()
+        assert.is_truthy(bytes("GET", "/", nil, nil, { upgrade = "websocket" })
+            :find("\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", 1, true))
+        assert.is_truthy(bytes("GET", "/", nil, nil, { upgrade = "h2c, foo/2", close = true,
+            trailers = true }):find("\r\nConnection: close, TE, upgrade\r\nTE: trailers\r\n"
+            .. "Upgrade: h2c, foo/2\r\n\r\n", 1, true))
+    end)
+
+    it("may ask before it sends a body", function()
+        for _, framing in ipairs { 5, "chunked" } do
+            assert.is_truthy(bytes("POST", "/", nil, framing, { expect = true })
+                :find("\r\nExpect: 100-continue\r\n", 1, true))
+        end
+        assert.is_nil(bytes("POST", "/", nil, 5, { expect = false }):find("Expect", 1, true))
+    end)
+
     it("takes any token as method and any visible bytes as target", function()
         assert.is_truthy(bytes("M-SEARCH!", "*"):find("^M%-SEARCH! %* HTTP/1.1\r\n"))
         assert.is_truthy(bytes("CONNECT", "h:443"):find("^CONNECT h:443 HTTP/1.1\r\n"))
@@ -103,9 +119,23 @@ describe("a request head is refused", function()
         refused("framing", "TRACE", "/", headers_with(), "chunked")
     end)
 
+    it("for asking about a body that it doesn't have", function()
+        refused("framing", "POST", "/", headers_with(), nil, { expect = true })
+        refused("framing", "GET", "/", headers_with(), 0, { expect = true })
+    end)
+
+    it("for the protocols that it offers", function()
+        for _, upgrade in ipairs {
+            "", " ", ",", "a b", "a/", "/1", "a/1/2", "a\r\nX: y", "a,\0", "h\233", "a;b", 5, {},
+        } do
+            refused("upgrade", "GET", "/", headers_with(), nil, { upgrade = upgrade })
+        end
+    end)
+
     it("for headers that moonwire sets itself", function()
         for _, name in ipairs {
             "content-LENGTH", "Transfer-Encoding", "connection", "Keep-Alive", "upgrade",
+            "Expect",
         } do
             local message = refused("headers", "GET", "/", headers_with(name, "5"))
             assert.is_truthy(message:find(name, 1, true), message)

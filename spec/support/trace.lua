@@ -114,14 +114,20 @@ function M.read(path)
     return trace
 end
 
--- METHOD TARGET [framing] [close]
+-- METHOD TARGET [framing] [upgrade=PROTOCOLS] [close]
 local function send_request(h1, words)
     local headers = core.headers()
     headers:add("Host", "h")
-    local framing = words[3]
-    local opts = { close = words[#words] == "close" }
-    if framing == "close" then
-        framing = nil
+    local framing, opts = nil, {}
+    for i = 3, #words do
+        local upgrade = words[i]:match "^upgrade=(.*)$"
+        if upgrade then
+            opts.upgrade = upgrade
+        elseif words[i] == "close" then
+            opts.close = true
+        else
+            framing = words[i]
+        end
     end
     local head = core.request_head(words[1], words[2], headers, tonumber(framing) or framing, opts)
     assert(h1:send_request(head))

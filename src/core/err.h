@@ -65,6 +65,8 @@
     X(EOWNED, "protocol", "this header is set by moonwire itself")             \
     X(EREASON, "protocol",                                                     \
         "the reason phrase has a control byte (RFC 9112 section 4)")           \
+    X(EPROTOCOLS, "protocol",                                                  \
+        "protocols to upgrade to are tokens (RFC 9110 section 7.8)")           \
     X(EBODY_LONG, "body", "the body is longer than its declared length")       \
     X(EBODY_SHORT, "body", "the body ended before its declared length")        \
     X(EBODY_NONE, "body", "this message has no body")

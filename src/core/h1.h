@@ -78,7 +78,7 @@ struct mw_h1_request {
     bool is_head;
     bool is_connect;
     bool close;
-    bool upgrade; /* it asks for another protocol (nothing sets it as yet) */
+    struct mw_slice upgrade; /* the protocols it offers; len 0: none */
 };
 
 /* What a request head is made of. */
@@ -88,8 +88,10 @@ struct mw_h1_request_parts {
     const struct mw_headers *headers; /* NULL: none */
     enum mw_h1_framing framing;
     uint64_t length;
-    bool close;    /* say Connection: close */
-    bool trailers; /* say TE: trailers */
+    bool close;              /* say Connection: close */
+    bool trailers;           /* say TE: trailers */
+    bool expect;             /* say Expect: 100-continue; with a body only */
+    struct mw_slice upgrade; /* protocols to offer, a list; len 0: none */
 };
 
 /* What a response head is made of. */
@@ -163,15 +165,16 @@ void mw_h1_keep_alive(const struct mw_h1 *h1, int64_t *timeout, int64_t *max);
 
 /* How many bytes a request head takes at most, and the head itself, written to
  * `memory` of that size and described in *request.  Fails with MW_EMETHOD,
- * MW_ETARGET, MW_ENAME, MW_EVALUE, MW_EOWNED or MW_EINVAL (the framing); `at`
- * is then the index of the field that is wrong, or -1 (no or a second Host:
- * MW_EOWNED with -1 or its index). */
+ * MW_ETARGET, MW_ENAME, MW_EVALUE, MW_EOWNED, MW_EPROTOCOLS (the upgrade),
+ * MW_EBODY_NONE or MW_EINVAL (the framing); `at` is then the index of the field
+ * that is wrong, or -1 (no or a second Host: MW_EOWNED with -1 or its index).
+ */
 size_t mw_h1_request_size(const struct mw_h1_request_parts *parts);
 int mw_h1_request_build(struct mw_h1_request *request,
     const struct mw_h1_request_parts *parts, char *memory, ptrdiff_t *at);
 
-/* Begins an exchange.  The head is lent until it is sent.  MW_ESTATE when an
- * exchange is under way or the codec can't be used any more. */
+/* Begins an exchange.  The head is lent until the next one begins.  MW_ESTATE
+ * when an exchange is under way or the codec can't be used any more. */
 int mw_h1_send_request(struct mw_h1 *h1, const struct mw_h1_request *request);
 
 /* Sends an informational or the final response; a response that can't have a

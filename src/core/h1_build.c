@@ -75,6 +75,13 @@ is_owned(struct mw_slice name)
     }
 }
 
+static bool
+is_owned_in_request(struct mw_slice name)
+{
+    return is_owned(name) || mw_is_word(name, "keep-alive") ||
+           mw_is_word(name, "expect");
+}
+
 static int
 check_fields(const struct mw_headers *h, bool request, ptrdiff_t *at)
 {
@@ -88,7 +95,7 @@ check_fields(const struct mw_headers *h, bool request, ptrdiff_t *at)
         struct mw_slice name = mw_headers_name(h, i);
 
         *at = (ptrdiff_t)i;
-        if (is_owned(name) || (request && mw_is_word(name, "keep-alive")))
+        if (request ? is_owned_in_request(name) : is_owned(name))
             return MW_EOWNED;
     }
     *at = -1;
@@ -100,6 +107,31 @@ is_method(struct mw_slice method, const char *name)
 {
     return method.len == strlen(name) &&
            memcmp(method.data, name, method.len) == 0;
+}
+
+/* A list of `token` or `token/token`. */
+static int
+check_protocols(struct mw_slice list)
+{
+    struct mw_slice protocol = {0};
+
+    if (list.len > 0 && (mw_check_value(list.data, list.len) != MW_OK ||
+                            !mw_list_next(&list, &protocol)))
+        return MW_EPROTOCOLS;
+    while (protocol.len > 0) {
+        const char *slash = memchr(protocol.data, '/', protocol.len);
+        size_t name =
+            slash != NULL ? (size_t)(slash - protocol.data) : protocol.len;
+
+        if (mw_check_token(protocol.data, name, MW_EPROTOCOLS) != MW_OK)
+            return MW_EPROTOCOLS;
+        if (slash != NULL && mw_check_token(slash + 1, protocol.len - name - 1,
+                                 MW_EPROTOCOLS) != MW_OK)
+            return MW_EPROTOCOLS;
+        if (!mw_list_next(&list, &protocol))
+            break;
+    }
+    return MW_OK;
 }
 
 static int
@@ -120,6 +152,12 @@ check_request(
         return MW_EINVAL;
     if (bodiless && parts->framing != MW_H1_NONE)
         return MW_EBODY_NONE;
+    if (parts->expect &&
+        (parts->framing == MW_H1_NONE ||
+            (parts->framing == MW_H1_LENGTH && parts->length == 0)))
+        return MW_EBODY_NONE;
+    if (check_protocols(parts->upgrade) != MW_OK)
+        return MW_EPROTOCOLS;
     if (parts->headers == NULL)
         return MW_EOWNED;
     err = check_fields(parts->headers, true, at);
@@ -138,7 +176,17 @@ mw_h1_request_size(const struct mw_h1_request_parts *parts)
     size_t fields =
         parts->headers != NULL ? mw_headers_wire_size(parts->headers) : 0;
 
-    return parts->method.len + parts->target.len + fields + ADDED;
+    return parts->method.len + parts->target.len + parts->upgrade.len + fields +
+           ADDED;
+}
+
+/* One member of the Connection field; the first one begins it. */
+static char *
+put_option(char *to, const char *option, bool *begun)
+{
+    to = put_text(to, *begun ? ", " : "Connection: ");
+    *begun = true;
+    return put_text(to, option);
 }
 
 static char *
@@ -146,14 +194,30 @@ put_request_connection(char *to, const struct mw_h1_request_parts *parts)
 {
     bool te =
         parts->trailers && mw_headers_find(parts->headers, "te", 2, 0) < 0;
+    bool begun = false;
 
-    if (parts->close && parts->trailers)
-        to = put_text(to, "Connection: close, TE\r\n");
-    else if (parts->close)
-        to = put_text(to, "Connection: close\r\n");
-    else if (parts->trailers)
-        to = put_text(to, "Connection: TE\r\n");
+    if (parts->close)
+        to = put_option(to, "close", &begun);
+    if (parts->trailers)
+        to = put_option(to, "TE", &begun);
+    if (parts->upgrade.len > 0)
+        to = put_option(to, "upgrade", &begun);
+    if (begun)
+        to = put_text(to, "\r\n");
     return te ? put_text(to, "TE: trailers\r\n") : to;
+}
+
+/* Writes the Upgrade field and says where its value stands. */
+static char *
+put_upgrade(char *to, struct mw_slice protocols, struct mw_slice *written)
+{
+    *written = (struct mw_slice){0};
+    if (protocols.len == 0)
+        return to;
+    to = put_text(to, "Upgrade: ");
+    *written = (struct mw_slice){to, protocols.len};
+    to = put(to, protocols.data, protocols.len);
+    return put_text(to, "\r\n");
 }
 
 int
@@ -165,6 +229,7 @@ mw_h1_request_build(struct mw_h1_request *request,
     bool expects_body = is_method(parts->method, "POST") ||
                         is_method(parts->method, "PUT") ||
                         is_method(parts->method, "PATCH");
+    struct mw_slice upgrade;
     char *to = memory;
     ptrdiff_t host;
     int err = check_request(parts, at, &host);
@@ -183,7 +248,10 @@ mw_h1_request_build(struct mw_h1_request *request,
             to = mw_headers_wire_field(parts->headers, i, to);
     }
     to = put_framing(to, framing, length);
+    if (parts->expect)
+        to = put_text(to, "Expect: 100-continue\r\n");
     to = put_request_connection(to, parts);
+    to = put_upgrade(to, parts->upgrade, &upgrade);
     to = put_text(to, "\r\n");
     assert((size_t)(to - memory) <= mw_h1_request_size(parts));
     *request = (struct mw_h1_request){
@@ -194,6 +262,7 @@ mw_h1_request_build(struct mw_h1_request *request,
         .is_head = is_method(parts->method, "HEAD"),
         .is_connect = is_method(parts->method, "CONNECT"),
         .close = parts->close,
+        .upgrade = upgrade,
     };
     return MW_OK;
 }

@@ -69,6 +69,8 @@ read_connection(struct head_facts *facts, struct mw_slice list)
             facts->close = true;
         else if (mw_is_word(option, "keep-alive"))
             facts->keep_alive = true;
+        else if (mw_is_word(option, "upgrade"))
+            facts->upgrade = true;
     }
 }
 
@@ -283,15 +285,68 @@ read_request_line(struct mw_h1 *h1)
     return MW_OK;
 }
 
+static bool
+is_offered(struct mw_slice offered, struct mw_slice protocol)
+{
+    struct mw_slice offer;
+
+    while (mw_list_next(&offered, &offer)) {
+        if (offer.len == protocol.len &&
+            mw_same_word(offer.data, protocol.data, offer.len))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the head names protocols, and only such as the request offered. */
+static bool
+names_offered(const struct mw_h1 *h1)
+{
+    const struct mw_headers *h = &h1->headers;
+    ptrdiff_t i = mw_headers_find(h, "upgrade", 7, 0);
+    bool named = false;
+
+    for (; i >= 0; i = mw_headers_find(h, "upgrade", 7, (size_t)i + 1)) {
+        struct mw_slice list = mw_headers_value(h, (size_t)i);
+        struct mw_slice protocol;
+
+        while (mw_list_next(&list, &protocol)) {
+            if (!is_offered(h1->offered, protocol))
+                return false;
+            named = true;
+        }
+    }
+    return named;
+}
+
+/* 101: the connection belongs to the other protocol, if all agree on it. */
+static int
+finish_switching(struct mw_h1 *h1)
+{
+    const char *problem = NULL;
+
+    if (h1->offered.len == 0)
+        problem = "no Upgrade was sent";
+    else if (h1->minor == 0)
+        problem = "HTTP/1.0 knows no Upgrade";
+    else if (!mw_h1_is_sent(h1))
+        problem = "the request was not complete";
+    else if (!h1->facts.upgrade)
+        problem = "it has no Connection: upgrade";
+    else if (!names_offered(h1))
+        problem = "it does not name what was offered";
+    if (problem != NULL)
+        return mw_h1_fail(h1, MW_EH1_UPGRADE, "%s", problem);
+    h1->rx_framing = MW_H1_NONE;
+    h1->rx = RX_UPGRADING;
+    return MW_H1_HEAD;
+}
+
 static int
 finish_informational(struct mw_h1 *h1)
 {
-    if (h1->status == 101) { /* nothing asks for an upgrade as yet */
-        if (!h1->asked_upgrade)
-            return mw_h1_fail(h1, MW_EH1_UPGRADE, "no Upgrade was sent");
-        h1->rx = RX_UPGRADING;
-        return MW_H1_HEAD;
-    }
+    if (h1->status == 101)
+        return finish_switching(h1);
     if (++h1->informational > h1->limits.informational)
         return mw_h1_fail(h1, MW_EH1_INFORMATIONAL, "more than %zu",
             h1->limits.informational);

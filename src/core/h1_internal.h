@@ -43,6 +43,7 @@ enum tx_slot {
 struct head_facts {
     bool close;
     bool keep_alive;
+    bool upgrade; /* Connection: upgrade */
     bool has_length;
     bool chunked; /* exactly one Transfer-Encoding: chunked */
     bool coded;   /* any Transfer-Encoding */
@@ -105,7 +106,7 @@ struct mw_h1 {
     bool tx_implied; /* no body: send_end() may be left out */
     bool is_head;    /* of the request, whichever side we are */
     bool is_connect;
-    bool asked_upgrade;
+    struct mw_slice offered; /* lent: protocols of the request's Upgrade */
     char size_line[24];
     struct mw_buf head; /* of a response */
     struct mw_buf tail; /* trailers */

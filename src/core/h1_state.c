@@ -359,7 +359,8 @@ mw_h1_restart(struct mw_h1 *h1)
     h1->tx = TX_IDLE;
     h1->tx_framing = h1->rx_framing = MW_H1_NONE;
     h1->tx_close = h1->tx_drop = h1->tx_implied = false;
-    h1->is_head = h1->is_connect = h1->asked_upgrade = false;
+    h1->is_head = h1->is_connect = false;
+    h1->offered = (struct mw_slice){0};
     h1->head_bytes = h1->trailer_bytes = h1->informational = 0;
     h1->overhead = h1->body_in = h1->body_left = 0;
     h1->body = (struct mw_slice){0};

@@ -34,7 +34,7 @@ mw_h1_send_request(struct mw_h1 *h1, const struct mw_h1_request *request)
     h1->is_head = request->is_head;
     h1->is_connect = request->is_connect;
     h1->tx_close = request->close;
-    h1->asked_upgrade = request->upgrade;
+    h1->offered = request->upgrade;
     h1->blanks = 0;
     h1->rx = RX_START;
     begin_message(h1, request->framing, request->length);

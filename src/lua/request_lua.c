@@ -101,6 +101,8 @@ raise(lua_State *L, const struct mw_headers *headers, int code, ptrdiff_t at)
         return luaL_error(L, "bad argument 'method' (%s)", text);
     if (code == MW_ETARGET)
         return luaL_error(L, "bad argument 'target' (%s)", text);
+    if (code == MW_EPROTOCOLS)
+        return luaL_error(L, "bad argument 'upgrade' (%s)", text);
     if (code == MW_EBODY_NONE || code == MW_EINVAL)
         return luaL_error(L, "bad argument 'framing' (%s)", text);
     if (at < 0)
@@ -112,6 +114,23 @@ raise(lua_State *L, const struct mw_headers *headers, int code, ptrdiff_t at)
         text = "given twice (RFC 9112 section 3.2)";
     return luaL_error(
         L, "bad argument 'headers' (%s: %s)", lua_tostring(L, -1), text);
+}
+
+/* opts.upgrade of the table at `idx`; it stays on the stack, for it is lent. */
+static struct mw_slice
+opt_upgrade(lua_State *L, int idx)
+{
+    struct mw_slice protocols = {0};
+
+    if (lua_isnoneornil(L, idx))
+        return protocols;
+    lua_getfield(L, idx, "upgrade");
+    if (lua_isnil(L, -1))
+        return protocols;
+    protocols = check_text(L, lua_gettop(L), "upgrade");
+    if (protocols.len == 0)
+        raise(L, NULL, MW_EPROTOCOLS, -1);
+    return protocols;
 }
 
 static int
@@ -129,6 +148,8 @@ l_request_head(lua_State *L)
     parts.framing = mwL_check_framing(L, 4, false, &parts.length);
     parts.close = mwL_opt_flag(L, 5, "close");
     parts.trailers = mwL_opt_flag(L, 5, "trailers");
+    parts.expect = mwL_opt_flag(L, 5, "expect");
+    parts.upgrade = opt_upgrade(L, 5);
     object = lua_newuserdata(L, sizeof(*object) + mw_h1_request_size(&parts));
     object->type = &request_type;
     luaL_setmetatable(L, REQUEST_HEAD);
