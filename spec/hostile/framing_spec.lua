@@ -1,24 +1,10 @@
 -- Responses whose length can be read in two ways, or in none: rows 1 to 8, and response versions.
 local kit = require "spec.hostile.kit"
 
-local reply, chunked = kit.reply, kit.chunked
-
--- A case that ends in an error of the codec, with the connection closed.
-local function refused(row, sentence, code, bytes, more)
-    local case = {
-        sentence, row = row, reply = bytes, reason = "protocol_error",
-        error = { kind = "protocol", code = code, phase = "headers", match = "RFC 91%d%d" },
-    }
-    for name, value in pairs(more or {}) do
-        case[name] = value
-    end
-    return case
-end
+local reply, chunked, refused = kit.reply, kit.chunked, kit.refused
 
 local function refused_chunk(row, sentence, bytes)
-    local case = refused(row, sentence, "EH1_CHUNK", chunked(bytes))
-    case.error.phase = "body"
-    return case
+    return refused(row, sentence, "EH1_CHUNK", chunked(bytes), { phase = "body" })
 end
 
 local HELLO = "5\r\nhello\r\n0\r\n\r\n"

@@ -4,7 +4,7 @@ local assert = require "luassert"
 local errors = require "moonwire.error"
 local world = require "spec.hostile.world"
 
-local MEMORY = 32 * 1024 -- bytes of Lua that all deliveries of a case may leave
+local MEMORY = 128 * 1024 -- bytes of Lua that all deliveries may leave: the table of strings grows
 local WARM = 3 -- deliveries before memory is looked at
 local LONGEST = 100 -- seconds that a timer of these specs runs
 
@@ -17,15 +17,19 @@ local LONGEST = 100 -- seconds that a timer of these specs runs
 ---@field after "eof"|"close"|"reset"|nil what the peer does behind a reply that is a string
 ---@field method string? GET
 ---@field opts table? of the request
+---@field make_body (fun(w: hostile.World): any)? a body for each delivery
 ---@field client table? options of the client
 ---@field error table? fields of the error that has to come; `match`: a part of its message
 ---@field status integer? otherwise of the response
 ---@field body string?
 ---@field informational integer[]?
----@field reason string? why the connection is closed; nil: it is kept and used again
+---@field reason string|nil|fun(delivery: hostile.Delivery): string? why the connection is closed;
+---  nil: it is kept and used again
 ---@field attempts integer? how many requests the server sees: 1
 ---@field check fun(result: table, w: hostile.World)? looks at the rest
----@field deliveries hostile.Delivery[]? in place of whole, byte by byte and each cut
+---@field prepare fun(w: hostile.World)? called before each delivery
+---@field length integer? how many bytes are cut; if not given, all that the peer could send
+---@field bulky boolean? it is not cut at every place
 
 local kit = {}
 
@@ -45,8 +49,8 @@ local function ask(w, case)
     for name, value in pairs(case.opts or {}) do
         opts[name] = value
     end
-    if type(opts.body) == "function" and case.make_body then
-        opts.body = case.make_body()
+    if case.make_body then
+        opts.body = case.make_body(w)
     end
     opts.on_informational = function(status)
         seen[#seen + 1] = status
@@ -84,16 +88,22 @@ local function check_response(case, result)
 end
 
 local function check_connection(case, w)
-    local connection = w.connections[#w.connections]
-    assert.equal(case.reason, connection.close_reason, "close_reason")
-    assert.equal(case.reason == nil and "idle" or "closed", connection.state)
-    assert.equal(case.reason, connection:stats().close_reason)
-    assert.equal(case.reason == nil, w:get_healthy(), "the connection is used again")
+    local connection, reason = w.connections[#w.connections], case.reason
+    if type(reason) == "function" then
+        reason = reason(w.delivery)
+    end
+    assert.equal(reason, connection.close_reason, "close_reason")
+    assert.equal(reason == nil and "idle" or "closed", connection.state)
+    assert.equal(reason, connection:stats().close_reason)
+    assert.equal(reason == nil, w:get_healthy(), "the connection is used again")
 end
 
 -- One delivery of a case, with all that has to be true behind it.
 local function try(w, case, delivery, before)
     w:begin(delivery)
+    if case.prepare then
+        case.prepare(w)
+    end
     local result = ask(w, case)
     w:settle()
     if case.error then
@@ -116,7 +126,7 @@ local function cuts(list, first, last, step)
     end
 end
 
--- How a case of so many bytes is cut: on the mock at every place; over sockets, and in bulk, at some.
+-- How so many bytes are cut: on the mock at every place; over sockets, and in bulk, at some.
 local function deliveries(length, thorough)
     local most = thorough and 20000 or 1500
     local size = math.max(1, math.ceil(length / most))
@@ -156,7 +166,7 @@ local function run(w, case, thorough)
     end)
     local before = w:count()
     try(w, case, { name = "whole" }, before)
-    local list = case.deliveries or deliveries(w.sent, thorough)
+    local list = deliveries(case.length or w.sent, thorough and not case.bulky)
     local bytes
     for i, delivery in ipairs(list) do
         local ok, problem = xpcall(try, errors.handler, w, case, delivery, before)
@@ -206,6 +216,25 @@ end
 ---@return string
 function kit.chunked(body)
     return kit.reply("Transfer-Encoding: chunked", body)
+end
+
+--- A case that ends in an error of the codec, in the head, with the connection closed.
+---@param row integer|string
+---@param sentence string
+---@param code string? of the error
+---@param bytes string|function as `reply` of a case
+---@param more table? further fields of the case; `phase` and `match` of its error
+---@return hostile.Case
+function kit.refused(row, sentence, code, bytes, more)
+    local case = {
+        sentence, row = row, reply = bytes, reason = "protocol_error",
+        error = { kind = "protocol", code = code, phase = "headers", match = "RFC 91%d%d" },
+    }
+    for name, value in pairs(more or {}) do
+        local into = case.error[name] ~= nil and case.error or case
+        into[name] = value
+    end
+    return case
 end
 
 return kit
