@@ -23,8 +23,8 @@ local LONGEST = 100 -- seconds that a timer of these specs runs
 ---@field status integer? otherwise of the response
 ---@field body string?
 ---@field informational integer[]?
----@field reason string|nil|fun(delivery: hostile.Delivery): string? why the connection is closed;
----  nil: it is kept and used again
+---@field reason string|nil|fun(delivery: hostile.Delivery, reason: string): string? why the
+---  connection is closed; nil: it is kept and used again
 ---@field attempts integer? how many requests the server sees: 1
 ---@field check fun(result: table, w: hostile.World)? looks at the rest
 ---@field prepare fun(w: hostile.World)? called before each delivery
@@ -90,7 +90,7 @@ end
 local function check_connection(case, w)
     local connection, reason = w.connections[#w.connections], case.reason
     if type(reason) == "function" then
-        reason = reason(w.delivery)
+        reason = reason(w.delivery, connection.close_reason)
     end
     assert.equal(reason, connection.close_reason, "close_reason")
     assert.equal(reason == nil and "idle" or "closed", connection.state)
@@ -157,14 +157,19 @@ local function memory(w)
     return collectgarbage "count" * 1024
 end
 
-local function run(w, case, thorough)
-    w.script = type(case.reply) == "string" and play(case.reply, case.after) or case.reply
+-- What is open when nothing is under way.
+local function count_at_rest(w)
     w:get_healthy()
     w.client:close_idle()
     w:await("the server's connections end", function()
         return w.open == 0
     end)
-    local before = w:count()
+    return w:count()
+end
+
+local function run(w, case, thorough)
+    w.script = type(case.reply) == "string" and play(case.reply, case.after) or case.reply
+    local before = count_at_rest(w)
     try(w, case, { name = "whole" }, before)
     local list = deliveries(case.length or w.sent, thorough and not case.bulky)
     local bytes
@@ -179,23 +184,48 @@ local function run(w, case, thorough)
     assert(grown < MEMORY, ("%d bytes of memory were left behind"):format(grown))
 end
 
+local function declare(describe, it, title, cases, f)
+    for _, name in ipairs { "mock", "socket" } do
+        describe(title .. " (" .. name .. "),", function()
+            for _, case in ipairs(cases) do
+                it(("row %s: %s"):format(case.row, case[1]), function()
+                    world[name](case.client, function(w)
+                        f(w, case, name)
+                    end)
+                end)
+            end
+        end)
+    end
+end
+
 --- Declares the specs of cases.
 ---@param describe function busted's
 ---@param it function
 ---@param title string
 ---@param cases hostile.Case[]
 function kit.rows(describe, it, title, cases)
-    for _, name in ipairs { "mock", "socket" } do
-        describe(title .. " (" .. name .. "),", function()
-            for _, case in ipairs(cases) do
-                it(("row %s: %s"):format(case.row, case[1]), function()
-                    world[name](case.client, function(w)
-                        run(w, case, name == "mock")
-                    end)
-                end)
-            end
-        end)
-    end
+    declare(describe, it, title, cases, function(w, case, name)
+        run(w, case, name == "mock")
+    end)
+end
+
+--- Declares specs that play by themselves: {sentence, row =, client =, play = fun(w)}. `play` sets
+--- w.script and calls w:begin() and w:finish() around each exchange.
+---@param describe function busted's
+---@param it function
+---@param title string
+---@param cases table[]
+function kit.scenarios(describe, it, title, cases)
+    declare(describe, it, title, cases, function(w, case)
+        local before = count_at_rest(w)
+        function w.finish()
+            w:settle()
+            w:check_nothing_left(before)
+        end
+        case.play(w)
+        w:get_healthy()
+        w:check_nothing_left(before)
+    end)
 end
 
 --- A response head with these lines, and what follows.

@@ -1,6 +1,5 @@
 -- Responses without end where an end is due: rows 9 to 11 and 19. What is sent in large is sent with
 -- small limits too, so that it can be cut at every place.
-local assert = require "luassert"
 local kit = require "spec.hostile.kit"
 
 local ROOM = 600000 -- bytes that may be on their way when a limit is met
