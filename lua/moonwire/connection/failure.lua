@@ -26,7 +26,7 @@ local M = {}
 ---@param err moonwire.Error
 ---@return string
 function M.reason(err)
-    return REASONS[err.kind] or "error"
+    return err.code == "EH1_UNSOLICITED" and "unsolicited" or REASONS[err.kind] or "error"
 end
 
 -- HTTP-RULES: a stale connection is the only harmless reason, and nothing may have been acted on.
@@ -123,6 +123,15 @@ function M.from_codec(connection, code, phase)
         err.message = err.message .. ": " .. detail
     end
     return err
+end
+
+--- The peer has sent bytes before it was sent any.
+---@return moonwire.Error
+function M.unsolicited()
+    return errors.new {
+        kind = "closed", phase = "headers", code = "EH1_UNSOLICITED",
+        message = "the peer sent bytes that answer no request",
+    }
 end
 
 --- More body than the caller wants.

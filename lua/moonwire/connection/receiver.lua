@@ -54,11 +54,23 @@ local function head_limit(self)
     return min((self.sent_at or self.backend:now()) + self.headers_timeout, self.deadline)
 end
 
+-- Bytes that came before the first of ours went out answer nothing that we have asked.
+local function came_unasked(self)
+    local bytes_in, bytes_out = self.h1:bytes()
+    if bytes_out > self.bytes_out_before then
+        return false
+    end
+    self.bytes_in_before = bytes_in
+    return true
+end
+
 local function fill_for_head(self)
     while true do
         local limit = head_limit(self)
         local n, err = self.stream:fill(self.h1, limit)
-        if n or not err then
+        if n and came_unasked(self) then
+            return self:fail(failure.unsolicited())
+        elseif n or not err then
             return true
         elseif err.kind ~= "timeout" or self.state == "closed"
             or self.backend:now() >= head_limit(self) then

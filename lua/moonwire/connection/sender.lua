@@ -49,6 +49,9 @@ local function pump(self, sender)
         end
     end
     repeat
+        if sender.stopped then -- while it was about to go on
+            return nil
+        end
         chunk, err = reader:read()
         if sender.stopped then
             return nil
