@@ -5,11 +5,12 @@
 #   make test       the same, then every spec; SPEC=spec/core runs a part
 #   make check      lint, format, warnings of gcc and clang, cppcheck, floors, globals
 #   make check-san  every spec under the address and undefined behaviour sanitizers
+#   make differential  shows answers to moonwire, curl and undici, writes spec/differential.md
 #   make check-oom  each allocation of the codec fails once, under the sanitizers
 #   make install    PREFIX=/usr/local DESTDIR= ; make uninstall takes it away again
 #
-# demo, test, check and check-san ask tools/deps for what they need; no other target touches
-# the machine.
+# demo, test, check, check-san and differential ask tools/deps for what they need; no other target
+# touches the machine.
 
 BUILD := build
 PREFIX := /usr/local
@@ -126,6 +127,13 @@ check-san:
 .PHONY: run-san
 run-san: all wrapped
 	@MOONWIRE_SAN=1 $(subst MOONWIRE_LUAJIT=$(LUAJIT),MOONWIRE_LUAJIT=$(abspath $(BUILD)/bin/luajit),$(RUN_SPECS))
+
+.PHONY: differential
+differential:
+	@tools/deps build differential
+	@$(MAKE) --no-print-directory all
+	@LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;$(LUA_PATH);" MOONWIRE_ROOT=$(CURDIR) \
+	    MOONWIRE_BUILD=$(abspath $(BUILD)) $(LUAJIT) tools/differential.lua
 
 # `make test` runs this too, without the sanitizers
 .PHONY: check-oom
