@@ -12,7 +12,7 @@ local function fails(...)
     return function(peer, attempt)
         local ending = endings[attempt]
         if not ending then
-            peer:read_body()
+            peer.body = peer:read_body()
             return peer:send(OK)
         end
         peer[ending](peer)
@@ -23,6 +23,17 @@ end
 local function use_once(w)
     w:get_healthy()
 end
+
+-- What was sent over the fresh connection.
+local function came(expected)
+    return function(_, w)
+        assert.equal(expected, w.peers[2].body)
+        assert.equal("peer_closed", w.connections[1].close_reason)
+    end
+end
+
+local file = assert(io.open("README.md", "rb"))
+local README = file:read "*a"
 
 -- The connection has served a request, takes this one and breaks off without an answer.
 local function stale(sentence, method, opts, ending, error, more)
@@ -52,6 +63,11 @@ local function answers_head(ending)
     end
 end
 
+local function part_of_file()
+    file:seek("set", 100)
+    return file
+end
+
 local LOST = { kind = "closed", phase = "headers", reused = true, bytes_received = 0,
     safe_to_retry = false }
 local KEY = { ["Idempotency-Key"] = "7" }
@@ -71,9 +87,12 @@ for _, ending in ipairs { "close", "reset" } do
         stale("HEAD goes once more", "HEAD", nil, ending, nil, { reply = answers_head(ending) }),
         stale("DELETE goes once more", "DELETE", nil, ending),
         stale("QUERY with a body goes once more", "QUERY", { body = "q" }, ending),
-        stale("PUT with a string goes once more", "PUT", { body = "text" }, ending),
-        stale("PUT with a file goes once more, from the file's beginning", "PUT",
-            { body = bodies.file "README.md" }, ending),
+        stale("PUT with a string goes once more", "PUT", { body = "text" }, ending, nil,
+            { check = came "text" }),
+        stale("PUT with a file goes once more, from its beginning", "PUT",
+            { body = bodies.file "README.md" }, ending, nil, { check = came(README) }),
+        stale("PUT with an open file goes once more, from where it stood", "PUT", nil, ending, nil,
+            { make_body = part_of_file, check = came(README:sub(101)) }),
         stale("POST does not go again, and the error says so", "POST", { body = "text" }, ending,
             LOST),
         stale("PATCH does not go again", "PATCH", { body = "text" }, ending, LOST),

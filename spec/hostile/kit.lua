@@ -27,6 +27,8 @@ local LONGEST = 100 -- seconds that a timer of these specs runs
 ---  connection is closed; nil: it is kept and used again
 ---@field attempts integer? how many requests the server sees: 1
 ---@field check fun(result: table, w: hostile.World)? looks at the rest
+---@field accept fun(result: table)? in place of `error`, `status` and `body`
+---@field once boolean? it is played whole and not cut
 ---@field prepare fun(w: hostile.World)? called before each delivery
 ---@field length integer? how many bytes are cut; if not given, all that the peer could send
 ---@field bulky boolean? it is not cut at every place
@@ -106,7 +108,9 @@ local function try(w, case, delivery, before)
     end
     local result = ask(w, case)
     w:settle()
-    if case.error then
+    if case.accept then
+        case.accept(result)
+    elseif case.error then
         check_error(case, result.err)
     else
         check_response(case, result)
@@ -171,7 +175,8 @@ local function run(w, case, thorough)
     w.script = type(case.reply) == "string" and play(case.reply, case.after) or case.reply
     local before = count_at_rest(w)
     try(w, case, { name = "whole" }, before)
-    local list = deliveries(case.length or w.sent, thorough and not case.bulky)
+    local list = case.once and { { name = "whole" } }
+        or deliveries(case.length or w.sent, thorough and not case.bulky)
     local bytes
     for i, delivery in ipairs(list) do
         local ok, problem = xpcall(try, errors.handler, w, case, delivery, before)
@@ -188,7 +193,7 @@ local function declare(describe, it, title, cases, f)
     for _, name in ipairs { "mock", "socket" } do
         describe(title .. " (" .. name .. "),", function()
             for _, case in ipairs(cases) do
-                it(("row %s: %s"):format(case.row, case[1]), function()
+                local _ = (case.only or name) == name and it(("row %s: %s"):format(case.row, case[1]), function()
                     world[name](case.client, function(w)
                         f(w, case, name)
                     end)
@@ -209,8 +214,8 @@ function kit.rows(describe, it, title, cases)
     end)
 end
 
---- Declares specs that play by themselves: {sentence, row =, client =, play = fun(w)}. `play` sets
---- w.script and calls w:begin() and w:finish() around each exchange.
+--- Declares specs that play by themselves: {sentence, row =, client =, only = "mock"?,
+--- play = fun(w)}. `play` sets w.script and calls w:begin() and w:finish() around each exchange.
 ---@param describe function busted's
 ---@param it function
 ---@param title string
