@@ -121,7 +121,8 @@ describe("request.new", function()
         for _, method in ipairs { "", "G T", "GET\r\n", "G\0T" } do
             assert.matches("method", problem { url = "http://a/", method = method })
         end
-        assert.matches("CONNECT", problem { url = "http://a/", method = "CONNECT" })
+        assert.matches("bad argument 'url' %(CONNECT has target",
+            problem { url = "http://a/", method = "CONNECT" })
         assert.matches("target", problem { url = "http://a/", query = "a b" })
         assert.matches("bad header \"X\"",
             problem { url = "http://a/", headers = { X = "1\r\n2" } })

@@ -24,17 +24,19 @@ local Client = { __index = methods, __name = "moonwire.Client" }
 
 -- One call ----------------------------------------------------------------------------------------
 
+-- Sends the request of a call. A connection that turns out to be stale before a byte went is
+-- replaced by any other; once a byte has gone there is one more try at most, over a fresh one.
 local function exchange(self, call)
     local source = self.supply
     local slot, err = source:checkout(call, false)
-    local retried = false
+    local retried = not call.retry
     while slot do
         local connection = slot.connection
         local response
         response, err = connection:request(call.request, call.sending)
         if response then
             return response
-        elseif connection.close_reason == "peer_closed_idle" and slot.state == "active" then
+        elseif connection.unfit and slot.state == "active" then
             slot, err = source:replace(call, slot)
         elseif err.safe_to_retry and not retried and not source.closed then
             retried = true
@@ -45,6 +47,22 @@ local function exchange(self, call)
         end
     end
     return nil, err
+end
+
+-- A server that doesn't know Expect says so with 417: the request goes once more without, if its
+-- body can (RFC 9110 section 10.1.1).
+local function exchange_expecting(self, call)
+    local response, err = exchange(self, call)
+    local body = call.data.body
+    if not response or response.status ~= 417 or not body
+        or not (response.held_back or body.rewindable) then
+        return response, err
+    end
+    response:close()
+    call.request = call.request:with { expect = false }
+    call.data = requests.data(call.request)
+    response, err = exchange(self, call)
+    return response, err
 end
 
 -- The backend of the caller; a client with open connections stays with the one it has.
@@ -73,6 +91,7 @@ local function sending_for(self, deadline, timeouts, opts)
         deadline = deadline,
         headers_timeout = timeouts.headers,
         idle_timeout = timeouts.idle,
+        expect_timeout = timeouts.expect,
         max_body = opts and opts.max_body or self.settings.max_body,
         on_informational = opts and opts.on_informational,
         progress = opts and opts.progress,
@@ -90,14 +109,20 @@ local function send(self, request, opts, level)
     if opts and opts.timeout ~= nil then
         timeouts = options.timeouts(opts.timeout, timeouts, level + 1)
     end
-    if data.origin:byte(5) == 115 then -- the s of https
+    if not data.origin then
+        error("CONNECT opens a tunnel: send it over a connection of moonwire.connection", level + 1)
+    elseif data.origin:byte(5) == 115 then -- the s of https
         return no_tls(data)
     end
     local started = backend:now()
     local deadline = timeouts.total and started + timeouts.total or huge
     local path = opts and opts.unix_socket or settings.unix_socket
+    local retry = opts and opts.retry
+    if retry == nil then
+        retry = settings.retry
+    end
     self.sent = self.sent + 1
-    return exchange(self, {
+    return (data.expect and exchange_expecting or exchange)(self, {
         request = request,
         data = data,
         key = path and data.origin .. " " .. path or data.origin,
@@ -105,6 +130,7 @@ local function send(self, request, opts, level)
         started = started,
         deadline = deadline,
         timeouts = timeouts,
+        retry = retry,
         sending = sending_for(self, deadline, timeouts, opts),
     })
 end
@@ -163,6 +189,10 @@ local function make_request(self, method, url, opts, level)
         return (plain_request(self, method, url, level + 1))
     end
     opts = opts or {}
+    local expect = opts.expect
+    if expect == nil then
+        expect = self.settings.expect
+    end
     return (requests.new({
         method = method,
         url = full_url(self, url, level + 1),
@@ -171,6 +201,8 @@ local function make_request(self, method, url, opts, level)
         body = opts.body,
         json = opts.json,
         form = opts.form,
+        expect = expect,
+        upgrade = opts.upgrade,
     }, level + 1))
 end
 
@@ -190,6 +222,10 @@ end
 ---@field json any the body as JSON
 ---@field form table? the body as a form
 ---@field timeout number|table|nil seconds; or {total, connect, tls, headers, idle, pool, expect}
+---@field expect boolean|integer|nil ask the server before the body is sent: always, or from so
+---  many bytes on
+---@field upgrade string? protocols to offer: see response:upgrade()
+---@field retry boolean? false: never send a request twice, however harmless that is
 ---@field max_body integer? a longer body is an error of kind "limit"
 ---@field unix_socket string? path of the socket to connect to, whatever the URL's host
 ---@field on_informational fun(status: integer, headers: moonwire.core.Headers)?
@@ -316,6 +352,8 @@ local client = {}
 ---@field max_body integer?
 ---@field unix_socket string?
 ---@field pool table? limits of moonwire.pool
+---@field expect boolean|integer|nil as for a request
+---@field retry boolean? as for a request
 ---@field limits table? on what a peer may send: {head_bytes, header_count, chunk_overhead, ...}
 
 --- Makes a client: defaults for its requests, and a pool of connections of its own.
@@ -333,6 +371,7 @@ function client.new(opts)
         plain_sending = {
             headers_timeout = settings.timeouts.headers,
             idle_timeout = settings.timeouts.idle,
+            expect_timeout = settings.timeouts.expect,
             max_body = settings.max_body,
         },
     }, Client)

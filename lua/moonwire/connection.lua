@@ -15,13 +15,15 @@ local min = math.min
 -- The moves a connection may make.
 local MOVES = {
     new = { active = true, closed = true },
-    active = { idle = true, closed = true },
+    active = { idle = true, closed = true, detached = true },
     idle = { active = true, closed = true },
     closed = {},
+    detached = {}, -- another protocol has the stream
 }
 
 local HEADERS_TIMEOUT = 60 -- seconds from the last byte of the request to the head
 local IDLE_TIMEOUT = 30 -- seconds without progress
+local EXPECT_TIMEOUT = 1 -- seconds a server has to say that it wants the body
 local IDLE_LIFETIME = 30 -- seconds a connection is kept where the peer says nothing
 local LIFETIME_LIMIT = 300 -- seconds it is kept at most, whatever the peer says
 local IDLE_BYTES = 64 -- of what an idle connection has to say; enough to tell a 408
@@ -40,15 +42,17 @@ local NO_OPTIONS = {}
 ---@field deadline number? the backend's time at which all of the exchange must be over
 ---@field headers_timeout number? seconds from the request's last byte to the head: 60
 ---@field idle_timeout number? seconds without progress in the direction we wait for: 30
+---@field expect_timeout number? seconds to wait for 100 Continue, where the request expects it: 1
 ---@field max_body integer? bytes
 ---@field on_informational fun(status: integer, headers: moonwire.core.Headers)? for each 1xx
 ---@field progress fun(received: integer, total: integer?)? as the body arrives
 
 ---@class moonwire.Connection
----@field state "new"|"active"|"idle"|"closed"
+---@field state "new"|"active"|"idle"|"closed"|"detached"
 ---@field stream moonwire.Stream
 ---@field backend moonwire.Backend
----@field close_reason string? once it is closed
+---@field close_reason string? once it is closed; "upgraded" once it is detached
+---@field unfit string? why it can't be used any more, found out while it was idle
 ---@field lifetime number? seconds the peer lets it be idle, where it has said so
 ---@field private h1 moonwire.core.H1
 ---@field private current {response: moonwire.Response?} weak: an unread response may be collected
@@ -86,7 +90,7 @@ end
 ---@package
 ---@param reason string
 function methods:shut(reason)
-    if self.state == "closed" then
+    if self.state == "closed" or self.state == "detached" then
         return
     end
     move(self, "closed")
@@ -101,6 +105,28 @@ function methods:shut(reason)
     if self.on_close then
         self.on_close(self, reason)
     end
+end
+
+--- For the connection's own parts: another protocol has begun behind the response, and the stream
+--- is the caller's from now on.
+---@package
+---@return moonwire.Stream
+function methods:detach()
+    local stream = self.stream
+    if self.sender then -- it has sent all, and doesn't know yet
+        sender.stop(self)
+    end
+    stream:unread(self.h1:leftover())
+    move(self, "detached")
+    self.close_reason = "upgraded"
+    forget_exchange(self)
+    if self.trace then
+        self.trace:note("left the connection to another protocol")
+    end
+    if self.on_close then
+        self.on_close(self, "upgraded")
+    end
+    return stream
 end
 
 --- For the connection's own parts: ends the exchange with an error.
@@ -203,6 +229,7 @@ local function check_options(opts, level)
     check_number(opts, "deadline", level + 1)
     check_number(opts, "headers_timeout", level + 1)
     check_number(opts, "idle_timeout", level + 1)
+    check_number(opts, "expect_timeout", level + 1)
     check_number(opts, "max_body", level + 1)
     if opts.on_informational ~= nil then
         errors.check(level + 1, "on_informational", "function", opts.on_informational)
@@ -278,26 +305,31 @@ local function refuse_late(self, data, opts)
     return err
 end
 
+-- For a body that doesn't just go with its head: its reader, the head, and whether the server is
+-- asked before. Then it is opened when it is wanted, unless it has to be measured.
 local function open_body(data)
     local body = data.body
+    if data.expects then
+        return nil, data.head, true
+    end
     local reader, err = body:open()
     if not reader then
         err.url = data.url
-        return nil, err
+        return nil, nil, false, err
     elseif body.measured then
         return reader, requests.head_for(data, reader.length)
     end
-    return reader, data.head
+    return reader, data.head, false
 end
 
 -- Hands the head, and the body when it is a string, to the codec and sends what goes at once.
-local function send(self, head, reader)
+local function send(self, head, reader, asks, opts)
     local h1 = self.h1
     local body = self.data.body
     h1:send_request(head)
-    if reader then
-        self.body_opened = true
-        sender.start(self, reader)
+    if reader or asks then
+        self.body_opened = reader ~= nil
+        sender.start(self, reader, asks and (opts.expect_timeout or EXPECT_TIMEOUT))
         return true
     end
     if body and body.text ~= "" then
@@ -329,7 +361,8 @@ local function trace_request(self, head)
 end
 
 --- Sends a request and returns as soon as the head of its response is there. A response that has
---- come whole by then is complete, and the connection is idle again.
+--- come whole by then is complete, and the connection is idle again; one that switches protocols
+--- (101, or a 2xx to CONNECT) has the stream, and the connection is detached.
 ---@param request moonwire.Request
 ---@param opts? moonwire.connection.RequestOptions
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -344,20 +377,22 @@ function methods:request(request, opts)
         opts = NO_OPTIONS
     end
     threads.check(self.backend)
-    if self.state == "active" or self.state == "closed" then
+    local state = self.state
+    if state ~= "idle" and state ~= "new" then
         return refuse(self, data)
-    elseif self.state == "idle" and not is_fit(self) then
+    elseif state == "idle" and not is_fit(self) then
         return refuse_unfit(self, data, opts)
     end
     local late = refuse_late(self, data, opts)
     if late then
         return nil, late
     end
-    local head, reader = data.head, nil
-    if data.body and not data.body.text then
-        reader, head = open_body(data)
-        if not reader then
-            return nil, head
+    local head, reader, asks = data.head, nil, false
+    if data.body and (data.expects or not data.body.text) then
+        local problem
+        reader, head, asks, problem = open_body(data)
+        if not head then
+            return nil, problem
         end
     end
     move(self, "active")
@@ -366,7 +401,7 @@ function methods:request(request, opts)
         trace_request(self, head)
     end
     self.requests = self.requests + 1
-    local ok, err = send(self, head, reader)
+    local ok, err = send(self, head, reader, asks, opts)
     if not ok then
         return nil, err
     end
@@ -386,9 +421,10 @@ function methods:is_idle()
     return self.state == "idle"
 end
 
+--- Whether it serves no further request: closed, or left to another protocol.
 ---@return boolean
 function methods:is_closed()
-    return self.state == "closed"
+    return self.state == "closed" or self.state == "detached"
 end
 
 --- Whether an idle connection had better not be used: closed, idle for too long, or with something
@@ -400,7 +436,7 @@ function methods:has_expired(seconds, now)
     if seconds ~= nil then
         errors.check(2, "seconds", "number", seconds)
     end
-    if self.state == "closed" then
+    if self:is_closed() then
         return true
     elseif self.state == "active" then
         return false

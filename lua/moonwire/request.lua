@@ -11,16 +11,18 @@ local version = require "moonwire.version"
 -- What moonwire sets itself, and what to use instead.
 local OWNED = {
     ["connection"] = "use close = true for a connection of one request",
+    ["expect"] = "use expect = true",
     ["content-length"] = "it comes from the body; a function's is given by body.generator",
     ["keep-alive"] = "moonwire keeps connections by itself",
     ["transfer-encoding"] = "a body of unknown length is sent chunked by itself",
-    ["upgrade"] = "a plain request can't change the protocol",
+    ["upgrade"] = "use upgrade = \"protocol\"",
 }
 
 local DEFAULTS = {
     { "User-Agent", "moonwire/" .. version },
     { "Accept", "*/*" },
 }
+local TUNNEL_DEFAULTS = { DEFAULTS[1] }
 
 local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -53,7 +55,8 @@ local function basic_authorization(userinfo)
 end
 
 ---@class moonwire.request.Options
----@field url string
+---@field url string? there must be one, but for CONNECT
+---@field target string? "host:port", for CONNECT only
 ---@field method string? "GET" if none is given
 ---@field headers moonwire.core.Headers|table|nil what moonwire.headers takes
 ---@field query table|string|nil added to the url's own
@@ -61,16 +64,20 @@ end
 ---@field json any a value to be sent as JSON
 ---@field form table? fields to be sent like a form's
 ---@field close boolean? say "Connection: close"
+---@field expect boolean|integer|nil true: ask the server before the body is sent ("Expect:
+---  100-continue"); a number: if the body has so many bytes, or nobody knows how many
+---@field upgrade string? protocols to offer, "websocket" or "h2c, foo/2": see response:upgrade()
 
 ---@class moonwire.Request
 ---@field method string
----@field url string without credentials and fragment
----@field origin string "http://host:port"
+---@field url string without credentials and fragment; CONNECT's target
+---@field origin string? "http://host:port"; nil for CONNECT
 ---@field target string what the request line says
 ---@field headers moonwire.core.Headers a copy, all that is sent but for the framing
 ---@field body moonwire.Body?
 ---@field head moonwire.core.RequestHead
 ---@field idempotent boolean a server may be asked twice (RFC 9110 section 9.2.2)
+---@field expects boolean the head says Expect (of a body that is measured late: M.head_for knows)
 local methods = {}
 
 -- A request is {data}: every field is read through __index, so none can be written.
@@ -163,7 +170,7 @@ local function headers_for(given, url, body, level)
             seen_host = true
         end
     end
-    for _, default in ipairs(DEFAULTS) do
+    for _, default in ipairs(url.target and DEFAULTS or TUNNEL_DEFAULTS) do
         if not headers:has(default[1]) then
             headers:add(default[1], default[2])
         end
@@ -186,8 +193,20 @@ local function framing_of(body)
     return body.length or "chunked"
 end
 
+-- Whether the server is asked before a body framed like that.
+local function expects(data, framing)
+    local wanted = data.expect
+    if not wanted or not framing or framing == 0 then
+        return false
+    end
+    return wanted == true or framing == "chunked" or framing >= wanted
+end
+
 local function serialise(data, framing, level)
-    local opts = data.close and { close = true } or nil
+    local opts
+    if data.close or data.expect or data.upgrade then
+        opts = { close = data.close, expect = expects(data, framing), upgrade = data.upgrade }
+    end
     local ok, head = pcall(core.request_head, data.method, data.target, data.headers, framing, opts)
     if not ok then
         local problem = tostring(head):gsub("^.-:%d+: ", "")
@@ -200,20 +219,59 @@ end
 ---@param data table of M.data
 ---@param length integer?
 ---@return moonwire.core.RequestHead
+---@return boolean expects it says Expect
 function M.head_for(data, length)
-    return serialise(data, length or "chunked", 2)
+    local framing = length or "chunked"
+    return serialise(data, framing, 2), expects(data, framing)
+end
+
+local function check_connect(opts, level)
+    if opts.url ~= nil then
+        error("bad argument 'url' (CONNECT has target = \"host:port\" instead)", level + 1)
+    elseif type(opts.target) ~= "string" then
+        errors.argument(level + 1, "target", "string", opts.target)
+    elseif opts.upgrade ~= nil then
+        error("bad argument 'upgrade' (CONNECT opens a tunnel already)", level + 1)
+    end
 end
 
 local function check_opts(opts, level)
     if type(opts) ~= "table" then
         errors.argument(level + 1, "request", "table", opts)
-    elseif type(opts.url) ~= "string" then
-        errors.argument(level + 1, "url", "string", opts.url)
     elseif opts.method ~= nil and type(opts.method) ~= "string" then
         errors.argument(level + 1, "method", "string", opts.method)
     elseif opts.method == "CONNECT" then
-        error("bad argument 'method' (CONNECT opens a tunnel and is no request)", level + 1)
+        check_connect(opts, level + 1)
+    elseif type(opts.url) ~= "string" then
+        errors.argument(level + 1, "url", "string", opts.url)
+    elseif opts.target ~= nil then
+        error("bad argument 'target' (for CONNECT only: a request's is in its url)", level + 1)
     end
+    local expect = opts.expect
+    if expect ~= nil and type(expect) ~= "boolean"
+        and not (type(expect) == "number" and expect >= 0) then
+        errors.argument(level + 1, "expect", "true, false or a number of bytes", expect)
+    elseif opts.upgrade ~= nil and type(opts.upgrade) ~= "string" then
+        errors.argument(level + 1, "upgrade", "string", opts.upgrade)
+    end
+end
+
+-- Where a request goes: its URL taken apart, and what its line says.
+local function parse_place(opts, level)
+    if opts.method == "CONNECT" then
+        local authority, problem = urls.authority(opts.target)
+        if not authority then
+            error("bad argument 'target' (" .. problem .. ")", level + 1)
+        end
+        return { authority = authority }, authority, "", authority
+    end
+    local url, problem = urls.parse(opts.url)
+    if not url then
+        error("bad argument 'url' (" .. tostring(problem) .. ")", level + 1)
+    end
+    local query = query_text(opts.query, level + 1)
+    local target = with_query(url.target, query)
+    return url, target, query, url.href:sub(1, #url.href - #url.target) .. target
 end
 
 --- Makes a request. Raises, with the argument named, on whatever could not be sent.
@@ -223,28 +281,27 @@ end
 function M.new(opts, level)
     level = (level or 1) + 1
     check_opts(opts, level)
-    local url, problem = urls.parse(opts.url)
-    if not url then
-        error("bad argument 'url' (" .. tostring(problem) .. ")", level)
-    end
-    local query = query_text(opts.query, level)
-    local target = with_query(url.target, query)
+    local url, target, query, shown = parse_place(opts, level)
     local given = headers_of.new(opts.headers, level)
     local body = body_of(opts, level)
     local method = opts.method or "GET"
     local data = {
         method = method,
-        url = url.href:sub(1, #url.href - #url.target) .. target,
+        url = shown,
         origin = url.origin,
         target = target,
         body = body,
         close = opts.close and true or false,
+        expect = opts.expect,
+        upgrade = opts.upgrade,
         headers = headers_for(given, url, body, level),
         idempotent = IDEMPOTENT[method] or false,
-        given = { headers = given, url = opts.url, query = query },
+        given = { headers = given, url = opts.url, target = opts.target, query = query },
     }
     data.repeatable = data.idempotent or data.headers:has "idempotency-key"
-    data.head = serialise(data, framing_of(body), level)
+    local framing = framing_of(body)
+    data.expects = expects(data, framing)
+    data.head = serialise(data, framing, level)
     data.value = setmetatable({ data }, Request)
     return data.value
 end
@@ -266,7 +323,7 @@ local function merged(old, changes, level)
 end
 
 --- A copy with some fields changed. Headers that are named replace those of that name; the others
---- stay. `body = false` leaves the body out.
+--- stay. `body = false` leaves the body out, `expect = false` and `upgrade = false` those.
 ---@param changes table as for new
 ---@return moonwire.Request
 function methods:with(changes)
@@ -285,19 +342,28 @@ function methods:with(changes)
     if query == nil and changes.url == nil then
         query = data.given.query
     end
-    local close = changes.close
+    local close, expect, upgrade = changes.close, changes.expect, changes.upgrade
     if close == nil then
         close = data.close
+    end
+    if expect == nil then
+        expect = data.expect
+    end
+    if upgrade == nil then
+        upgrade = data.upgrade
     end
     return (M.new({
         method = changes.method or data.method,
         url = changes.url or data.given.url,
+        target = changes.target or data.given.target,
         headers = merged(data.given.headers, changes.headers, 2),
         body = body or nil,
         json = changes.json,
         form = changes.form,
         query = query,
         close = close,
+        expect = expect,
+        upgrade = upgrade or nil,
     }, 2))
 end
 

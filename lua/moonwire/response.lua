@@ -23,6 +23,8 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 ---@field request moonwire.Request
 ---@field upload_complete boolean the request's body went out whole
 ---@field package connection moonwire.Connection? until the body has ended
+---@field package held_back boolean? the server answered instead of asking for the body
+---@field package stream moonwire.Stream|false|nil for upgrade(); false: it was taken
 ---@field package buffered string? body bytes that the codec has given out already
 ---@field package from integer where in `buffered` the unread bytes begin
 ---@field package failure moonwire.Error? what reads give from now on
@@ -140,6 +142,13 @@ function methods:finish(trailers, now)
     self.finished = now
     self.connection = nil
     unwatch(self)
+end
+
+--- For connection.lua: the stream that speaks another protocol from here on.
+---@package
+---@param stream moonwire.Stream
+function methods:carry(stream)
+    self.stream, self.upload_complete = stream, true
 end
 
 local function fail(self, err)
@@ -399,8 +408,32 @@ function methods:close()
     self.buffered = nil
     if connection then
         connection:leave(self)
+    elseif self.stream then
+        self.stream:close()
+        self.stream = false
     end
     finish_unread(self, failure.closed("the response was closed", "body"))
+end
+
+--- After 101, or a 2xx to CONNECT: the stream, which speaks the other protocol from now on. Bytes
+--- that have come behind the head are read from it first. It is the caller's, who closes it; a
+--- second call raises.
+---@return moonwire.Stream? stream
+---@return moonwire.Error? err kind "protocol": the server answered otherwise, see status
+function methods:upgrade()
+    check(self, 2)
+    local stream = self.stream
+    if stream then
+        self.stream = false
+        return stream
+    elseif stream == false then
+        error("the stream of this response was taken, or closed, before", 2)
+    end
+    return nil, errors.new {
+        kind = "protocol", phase = "headers", url = self.url,
+        message = ("the server did not switch protocols: it answered %d %s"):format(self.status,
+            self.reason or ""),
+    }
 end
 
 --- for chunk in response:chunks() do: the body as it comes; raises when it breaks off.

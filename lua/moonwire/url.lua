@@ -67,6 +67,26 @@ function url.parse(text)
     return parts
 end
 
+--- Checks "host:port", which CONNECT asks for: the port must be there (RFC 9110 section 9.3.6).
+---@param text string
+---@return string? authority as it stands in a request
+---@return string? message what is wrong with it, nil when nothing is
+function url.authority(text)
+    if type(text) ~= "string" then
+        errors.argument(2, "text", "string", text)
+    end
+    local port = tonumber(text:match "^[^/?#@\\]+:(%d%d?%d?%d?%d?)$")
+    if not port or port < 1 then
+        return nil, "host:port expected, with a port from 1 to 65535"
+    end
+    local parts, message = url.parse("http://" .. text)
+    if not parts then
+        return nil, message
+    end
+    local host = parts.host_kind == "ipv6" and "[" .. parts.host .. "]" or parts.host
+    return host .. ":" .. port
+end
+
 --- Resolves a reference, such as a Location field's value, against an absolute URL (RFC 3986
 --- section 5.2). The result still has to be parsed.
 ---@param base string

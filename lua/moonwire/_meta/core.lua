@@ -197,9 +197,9 @@ function Headers:copy() end
 --- The checked and serialised head of a request; immutable, used by any number of codecs.
 --- framing: nil (no body), an integer (Content-Length) or "chunked".
 --- Raises with the argument named on a bad method, target, name or value, and on headers that
---- moonwire sets itself (Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade, Expect,
---- a second Host). A Host header must be in `headers`. POST, PUT and PATCH without a body say
---- Content-Length: 0.
+--- moonwire sets itself (Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade,
+--- Expect, a second Host). A Host header must be in `headers`. POST, PUT and PATCH without a body
+--- say Content-Length: 0.
 ---@param opts? {close: boolean?, trailers: boolean?, expect: boolean?, upgrade: string?}  close:
 ---  "Connection: close" is sent; trailers: "TE: trailers"; expect: "Expect: 100-continue", with a
 ---  body only; upgrade: the protocols to offer, "websocket" or "h2c, foo/2"

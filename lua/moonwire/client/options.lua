@@ -17,13 +17,17 @@ local TIMEOUT_NAMES = {
 
 local CLIENT = {
     base_url = true, headers = true, timeout = true, pool = true, max_body = true, limits = true,
-    unix_socket = true,
+    unix_socket = true, expect = true, retry = true,
 }
 
 -- What makes the request, and how it is sent.
-local CONTENT = { headers = true, query = true, body = true, json = true, form = true }
+local CONTENT = {
+    headers = true, query = true, body = true, json = true, form = true, expect = true,
+    upgrade = true,
+}
 local SENDING = {
     timeout = true, max_body = true, unix_socket = true, on_informational = true, progress = true,
+    retry = true,
 }
 local REQUEST = { method = true, url = true }
 
@@ -89,6 +93,19 @@ local function check_unix_socket(value, level)
     end
 end
 
+local function check_retry(value, level)
+    if value ~= nil and type(value) ~= "boolean" then
+        errors.argument(level + 1, "retry", "boolean", value)
+    end
+end
+
+local function check_expect(value, level)
+    if value ~= nil and type(value) ~= "boolean" and not (type(value) == "number" and value >= 0)
+    then
+        errors.argument(level + 1, "expect", "true, false or a number of bytes", value)
+    end
+end
+
 local function check_base_url(value, level)
     if value == nil then
         return
@@ -111,6 +128,8 @@ end
 ---@field unix_socket string?
 ---@field pool moonwire.Pool
 ---@field longest_idle number?
+---@field expect boolean|integer|nil
+---@field retry boolean
 
 --- The settings of a client out of its options.
 ---@param opts moonwire.ClientOptions?
@@ -130,6 +149,8 @@ function options.client(opts, level)
     check_base_url(opts.base_url, level + 1)
     check_max_body(opts.max_body, level + 1)
     check_unix_socket(opts.unix_socket, level + 1)
+    check_retry(opts.retry, level + 1)
+    check_expect(opts.expect, level + 1)
     if opts.limits ~= nil then
         errors.check(level + 1, "limits", "table", opts.limits)
     end
@@ -149,6 +170,8 @@ function options.client(opts, level)
         unix_socket = opts.unix_socket,
         pool = pool,
         longest_idle = opts.pool and opts.pool.idle_timeout,
+        expect = opts.expect,
+        retry = opts.retry ~= false,
     }
 end
 
@@ -172,6 +195,7 @@ function options.request(opts, in_one, prepared, level)
     end
     check_max_body(opts.max_body, level + 1)
     check_unix_socket(opts.unix_socket, level + 1)
+    check_retry(opts.retry, level + 1)
     if opts.on_informational ~= nil then
         errors.check(level + 1, "on_informational", "function", opts.on_informational)
     end

@@ -18,6 +18,7 @@ local huge, min = math.huge, math.min
 ---@field started number
 ---@field deadline number
 ---@field timeouts table
+---@field retry boolean
 ---@field sending table what connection:request takes
 
 ---@class moonwire.client.Supply
@@ -94,7 +95,7 @@ local function was_closed(self, connection, reason)
     if counted[reason] then
         counted[reason] = counted[reason] + 1
     end
-    if slot and not (reason == "peer_closed_idle" and slot.state == "active") then
+    if slot and not (connection.unfit and slot.state == "active") then
         self.pool:closed(slot)
         settle(self)
     end -- else its request is told, and replaces it
@@ -254,7 +255,18 @@ function methods:close_idle()
     end
 end
 
---- Closes everything. Twice is harmless.
+local function by_age(slots)
+    local list = {}
+    for connection in pairs(slots) do
+        list[#list + 1] = connection
+    end
+    table.sort(list, function(a, b)
+        return slots[a].number < slots[b].number
+    end)
+    return list
+end
+
+--- Closes everything, what was opened first before the others. Twice is harmless.
 function methods:close()
     if self.closed then
         return
@@ -262,7 +274,7 @@ function methods:close()
     self.closed = true
     self.pool:close()
     settle(self)
-    for connection in pairs(self.slots) do
+    for _, connection in ipairs(by_age(self.slots)) do
         connection:close("client_closed")
     end
     if self.reaper then

@@ -14,7 +14,8 @@ local M = {}
 
 -- Whether the rest may be short enough, and the connection of use after it.
 local function is_worth_draining(self, response)
-    if self.sender or self.write_error or self.data.close then
+    local is_sent = self.h1:done()
+    if not is_sent or self.data.close then
         return false
     end
     local framing, rest = self.h1:framing(), receiver.remaining(self)
@@ -53,7 +54,7 @@ end
 --- with more of it is closed.
 ---@param self moonwire.Connection
 function M.leave(self, response)
-    if self.state == "closed" then
+    if self.state ~= "active" then
         return
     end
     local event = self.h1:next_discard()

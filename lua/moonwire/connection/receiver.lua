@@ -84,6 +84,9 @@ local function take_informational(self)
     if self.trace then
         self.trace:response(head)
     end
+    if head.status == 100 then
+        sender.go_ahead(self)
+    end
     if self.on_informational then
         call_script(self, self.on_informational, head.status, head.headers)
     end
@@ -112,14 +115,15 @@ function M.receive_head(self)
     return h1:head()
 end
 
--- The head is here while the request isn't out: refused, or both directions go on.
+-- The head is here while the request isn't out: refused, or both directions go on. A body that was
+-- held back isn't sent after the answer.
 local function meet_early_response(self, status)
     if self.write_error then
         self.was_refused = true
         if self.sender then
             sender.stop(self)
         end
-    elseif self.sender and status >= EARLY_REFUSAL then
+    elseif self.sender and (status >= EARLY_REFUSAL or sender.holds_back(self)) then
         self.was_refused = true
         sender.stop(self)
     end
@@ -178,8 +182,7 @@ local function take_ready_body(self, response)
                 return M.complete(self, response)
             elseif event == "upgraded" then
                 response:finish(nil, self.backend:now())
-                self.received = true
-                self:shut("upgraded")
+                response:carry(self:detach())
             elseif event == nil then
                 codec_failed(self, data, "body")
             end
@@ -194,9 +197,15 @@ end
 ---@return moonwire.Response
 function M.make_response(self, head)
     local data = self.data
-    meet_early_response(self, head.status)
+    local held_back = sender.holds_back(self)
+    if self.sender or self.write_error then
+        meet_early_response(self, head.status)
+    end
     local response = responses.new(head, self, data)
     response.upload_complete = not self.sender and not self.was_refused
+    if held_back then
+        response.held_back = true
+    end
     if self.sender then
         self.current.response = response
     end

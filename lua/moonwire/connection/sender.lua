@@ -11,6 +11,9 @@ local READ_ON = 1 -- seconds a peer that refuses our bytes has to say why
 ---@field thread moonwire.Thread
 ---@field reader moonwire.BodyReader? nil: all is in the codec already
 ---@field stopped boolean
+---@field patience number? seconds to wait for the peer's word before the body is sent
+---@field waits boolean? for that word
+---@field told boolean? the peer wants the body
 
 local M = {}
 
@@ -37,15 +40,45 @@ local function flush(self)
     end
 end
 
+-- Waits for 100 Continue, but not for ever: a server may not know of it. Then opens the body.
+local function await_word(self, sender)
+    local backend = self.backend
+    local limit = math.min(backend:now() + sender.patience, self.deadline)
+    local code = 0
+    sender.waits = true
+    while code >= 0 and not sender.told and not sender.stopped do
+        code = backend:wait(limit)
+    end
+    sender.waits = false
+    if sender.stopped then
+        return nil
+    elseif not sender.told and backend:now() >= self.deadline then
+        return nil, failure.deadline(self, "write")
+    end
+    sender.patience = nil
+    if sender.reader then
+        return sender.reader
+    end
+    local reader, err = self.data.body:open()
+    self.body_opened, sender.reader = true, reader
+    return reader, err
+end
+
 -- Sends what the reader gives. Returns true, or nil and an error; `broken` says that it is the
 -- peer, who may still tell why.
 local function pump(self, sender)
     local h1, reader = self.h1, sender.reader
     local ok, err, chunk, code
-    if not reader or not reader.immediate then
+    if not reader or not reader.immediate or sender.patience then
         ok, err = flush(self)
-        if not ok or not reader then
+        if not ok or not reader and not sender.patience then
             return ok, err, true
+        end
+    end
+    if sender.patience then
+        reader, err = await_word(self, sender)
+        if not reader then
+            return nil, err
         end
     end
     repeat
@@ -128,11 +161,32 @@ local function run(self, sender)
     end
 end
 
+--- Whether the body is held back until the peer wants it.
+---@param self moonwire.Connection
+---@return boolean
+function M.holds_back(self)
+    local sender = self.sender
+    return sender and sender.patience ~= nil and not sender.told
+end
+
+--- The peer wants the body that was held back.
+---@param self moonwire.Connection
+function M.go_ahead(self)
+    local sender = self.sender
+    if sender and sender.patience then
+        sender.told = true
+        if sender.waits then
+            self.backend:wake(sender.thread, 0)
+        end
+    end
+end
+
 --- Starts to send: what the codec has already, then what the reader gives.
 ---@param self moonwire.Connection
----@param reader moonwire.BodyReader?
-function M.start(self, reader)
-    local sender = { reader = reader, stopped = false }
+---@param reader moonwire.BodyReader? nil: nothing more, or with `patience` the body, opened later
+---@param patience number? seconds to wait for 100 Continue before the body is sent
+function M.start(self, reader, patience)
+    local sender = { reader = reader, stopped = false, patience = patience or nil }
     self.sender = sender
     sender.thread = self.backend:start(run, self, sender)
     sender.thread.deadline = self.deadline
