@@ -38,6 +38,7 @@ interop.describe("haproxy", function(bodies)
         always_chunked = true,
         processes = { process, node.process },
     }
-end, function(server)
+end, function(server, bodies)
     interop.node_specs(it, server)
+    interop.expect_specs(it, server, bodies)
 end)

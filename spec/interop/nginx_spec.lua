@@ -77,6 +77,22 @@ interop.describe("nginx", start, function(server, bodies)
             end)
     end
 
+    it("sends nothing of a body that is too large when it has asked before", function()
+        interop.with_client(function(client)
+            local file = assert(io.open(bodies.large.path, "rb"))
+            local response = assert(client:put(server().url .. "/limited/x", {
+                body = file, expect = true, timeout = { expect = 20 },
+            }))
+            assert.equal(413, response.status)
+            assert.is_false(response.upload_complete)
+            assert.is_truthy(response:text():find "413")
+            assert.equal(0, file:seek())
+            file:close()
+            assert.equal(0, client:stats().total)
+            assert.equal("GET\n", assert(client:get(server().url .. "/echo")):text())
+        end)
+    end)
+
     it("gives the trailers once the body has ended", function()
         interop.with_client(function(client)
             local response = assert(client:get(server().url .. "/trailers"))

@@ -44,7 +44,7 @@ function answer(request, response) {
     const [, kind, name] = request.url.split("?")[0].split("/");
     if (kind === "files" || kind === "chunked")
         sendFile(request, response, name, kind === "chunked");
-    else if (kind === "echo")
+    else if (kind === "echo" || kind === "unexpected")
         sendEcho(request, response);
     else if (kind === "empty")
         response.writeHead(204).end();
@@ -62,7 +62,7 @@ function answer(request, response) {
 // Node itself says 100 when there is no checkContinue
 function answerContinue(request, response) {
     if (request.url.startsWith("/unexpected"))
-        response.writeHead(request.headers.expect ? 417 : 200).end("unexpected");
+        response.writeHead(417).end("unexpected");
     else if (request.url.startsWith("/refused"))
         answer(request, response);
     else {

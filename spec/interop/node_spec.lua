@@ -14,6 +14,7 @@ local function start(bodies)
     }
 end
 
-interop.describe("Node", start, function(server)
+interop.describe("Node", start, function(server, bodies)
     interop.node_specs(it, server)
+    interop.expect_specs(it, server, bodies)
 end)

@@ -116,8 +116,7 @@ end
 --- Runs f(client) and leaves nothing open.
 function M.with_client(f, opts)
     support.in_loop(function()
-        opts = opts or {}
-        opts.timeout = opts.timeout or 30
+        opts = opts or { timeout = 30 }
         local client = http.client(opts)
         f(client)
         client:close()
@@ -210,6 +209,48 @@ function M.node_specs(it, server)
             assert.equal("late", response:text())
             assert.same({ "103 </style.css>; rel=preload" }, seen)
             assert.equal(1, client:stats().opened)
+        end)
+    end)
+end
+
+--- Specs for Node's server, alone or behind a proxy that lets Expect through: what a server may say
+--- other than 100.
+function M.expect_specs(it, server, bodies)
+    local function put(client, path)
+        local sent, source = 0, M.generator(bodies.small)
+        local response = assert(client:put(server().url .. path, {
+            expect = true, timeout = { expect = 20 },
+            body = function()
+                local data = source()
+                sent = sent + (data and #data or 0)
+                return data
+            end,
+        }))
+        return response, sent
+    end
+
+    it("keeps the body when the answer comes without 100", function()
+        M.with_client(function(client)
+            local response, sent = put(client, "/refused")
+            assert.equal(403, response.status)
+            assert.equal("no", response:text())
+            assert.is_false(response.upload_complete)
+            assert.equal(0, sent)
+            assert.equal(0, client:stats().total)
+            response = assert(client:get(server().url .. "/echo"))
+            assert.equal("GET", response:text():match "^%u+")
+        end)
+    end)
+
+    it("goes without asking when that is answered by 417", function()
+        M.with_client(function(client)
+            local response = assert(client:put(server().url .. "/unexpected", {
+                expect = true, timeout = { expect = 20 }, body = ("x"):rep(100000),
+            }))
+            assert.equal(200, response.status)
+            assert.is_true(response.upload_complete)
+            assert.equal("PUT", response:text():match "^%u+")
+            assert.equal(200, assert(client:get(server().url .. "/echo")).status)
         end)
     end)
 end
@@ -333,6 +374,18 @@ function M.describe(name, start, more)
                 end
                 assert.equal(1, client:stats().opened)
             end)
+        end)
+
+        it("asks before it sends a body, and is told to go on", function()
+            local opts = { expect = true, timeout = { total = 30, expect = 20 } }
+            with_client(function(client)
+                local began = moonwire.now()
+                for _, chunked in ipairs { false, true } do
+                    assert.equal(bodies[4].md5, upload(server, client, bodies[4], chunked))
+                end
+                assert.is_true(moonwire.now() - began < 10)
+                assert.equal(1, client:stats().opened)
+            end, opts)
         end)
 
         it("goes on when the server has closed an idle connection", function()
