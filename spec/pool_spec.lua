@@ -296,6 +296,16 @@ describe("pool", function()
         assert.has_error(function() p:take(A, 3) end)
     end)
 
+    it("ends, and wakes its waiters in the order in which they came", function()
+        local p, expected = audited { max_total = 1 }, {}
+        open(p, A, "a1")
+        for i = 1, 40 do
+            expected[i] = select(2, p:take("http://h" .. i % 7 .. ":80", 1))
+        end
+        p:close()
+        assert.same(expected, wakes(p))
+    end)
+
     it("refuses unknown limits, bad values and impossible moves", function()
         assert.has_error(function() pool.new { max_totl = 1 } end, "unknown pool limit 'max_totl'")
         assert.has_error(function() pool.new { max_total = "1" } end)

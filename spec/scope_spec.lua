@@ -179,6 +179,24 @@ describe("a scope", function()
         end)
     end)
 
+    it("cancels its tasks in the order in which they were spawned", function()
+        on_mock(function()
+            local ended, expected = {}, {}
+            moonwire.scope(function(s)
+                for i = 1, 50 do
+                    expected[i] = i
+                    s:spawn(function()
+                        moonwire.sleep(60)
+                        ended[#ended + 1] = i
+                    end)
+                end
+                moonwire.sleep(1)
+                s:cancel()
+            end)
+            assert.same(expected, ended)
+        end)
+    end)
+
     it("is left with the cancellation of the outer scope still on", function()
         on_mock(function()
             moonwire.scope(function(outer)

@@ -48,6 +48,7 @@ local append_box, remove_box = list.linked_by("box_before", "box_after")
 ---@field origin moonwire.pool.Origin
 ---@field waiter moonwire.pool.Waiter? whom a reserved slot waits for
 ---@field born number? when its connection was opened
+---@field number integer? which connection of the pool's it is, from 1 on
 ---@field uses integer how many requests have had it
 ---@field lifetime number? seconds it may be idle
 ---@field expires number? while idle
@@ -353,6 +354,7 @@ function methods:opened(slot, connection, now)
     move(self, slot, "active")
     slot.connection, slot.born, slot.uses = connection, now, 1
     self.counters.opened = self.counters.opened + 1
+    slot.number = self.counters.opened
 end
 
 --- The connection of an "active" slot turned out to be unfit, and the caller closes it. Gives the
@@ -431,9 +433,14 @@ function methods:close_idle()
     serve(self)
 end
 
---- Ends the pool: idle slots go, waiters wake with state "closed", used slots go when they are
---- given back.
+local function came_before(a, b)
+    return a.number < b.number
+end
+
+--- Ends the pool: idle slots go, waiters wake with state "closed", in the order in which they came,
+--- and used slots go when they are given back.
 function methods:close()
+    local leaving = {}
     self.closed_for_good = true
     self:close_idle()
     for _, origin in pairs(self.origins) do
@@ -442,9 +449,13 @@ function methods:close()
             remove_waiter(origin.waiters, waiter)
             self.waiting = self.waiting - 1
             waiter.state = "closed"
-            append_box(self.waking, waiter)
+            leaving[#leaving + 1] = waiter
         end
         settle_origin(self, origin)
+    end
+    table.sort(leaving, came_before)
+    for _, waiter in ipairs(leaving) do
+        append_box(self.waking, waiter)
     end
 end
 

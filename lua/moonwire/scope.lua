@@ -21,8 +21,9 @@ local TORN = "scopes ended in the wrong order: a generator must not yield from i
 ---@field package expired boolean? a wait was refused because of its own deadline
 ---@field package is_cancelled boolean
 ---@field package cancelled_here boolean? by its own cancel() or a failure
----@field package tasks table<moonwire.Task, boolean> those that have not ended
+---@field package tasks table<moonwire.Task, integer> those that have not ended, numbered
 ---@field package count integer of tasks
+---@field package spawned integer how many it has had
 ---@field package joining boolean? the body has ended and waits for the tasks
 ---@field package over boolean? it has ended
 ---@field package stuck boolean? nothing could happen while it waited for its tasks
@@ -44,12 +45,24 @@ end
 
 local cancel_thread
 
+-- The tasks in the order in which they were spawned, so that every run is the same.
+local function in_order(tasks)
+    local list = {}
+    for child in pairs(tasks) do
+        list[#list + 1] = child
+    end
+    table.sort(list, function(a, b)
+        return tasks[a] < tasks[b]
+    end)
+    return list
+end
+
 local function cancel(self)
     if self.is_cancelled or self.over then
         return
     end
     self.is_cancelled = true
-    for child in pairs(self.tasks) do
+    for _, child in ipairs(in_order(self.tasks)) do
         cancel_thread(child.thread, self)
     end
     if self.thread then
@@ -85,7 +98,8 @@ function methods:spawn(fn, ...)
         error("this scope has ended: nothing can be spawned in it any more", 2)
     end
     local child = task.start(self, self.backend, fn, ...)
-    self.tasks[child] = true
+    self.spawned = self.spawned + 1
+    self.tasks[child] = self.spawned
     self.count = self.count + 1
     return child
 end
@@ -145,6 +159,7 @@ local function enter(me, deadline)
         is_cancelled = me.cancelled,
         tasks = {},
         count = 0,
+        spawned = 0,
     }, Scope)
     if deadline < self.deadline then
         self.deadline, self.timed = deadline, true
@@ -275,7 +290,7 @@ local function detached(on)
     if not on.detached then
         on.detached = setmetatable({
             backend = on, deadline = huge, timed = false, is_cancelled = false,
-            tasks = {}, count = 0,
+            tasks = {}, count = 0, spawned = 0,
         }, Scope)
     end
     return on.detached
