@@ -16,6 +16,13 @@
 #include "io/signal.h"
 #include "io/wait.h"
 
+/* A laptop's sleep counts: what was idle meanwhile is older afterwards. */
+#ifdef CLOCK_BOOTTIME
+#define CLOCK CLOCK_BOOTTIME
+#else
+#define CLOCK CLOCK_MONOTONIC
+#endif
+
 #define LOOP_FLAGS (EVFLAG_NOENV | EVFLAG_NOSIGMASK | EVFLAG_NOTIMERFD)
 
 void
@@ -46,7 +53,7 @@ mw_now(void)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 

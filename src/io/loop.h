@@ -71,7 +71,7 @@ struct mw_loop_stats {
     size_t lookups;
 };
 
-/* Monotonic seconds, read afresh. */
+/* Monotonic seconds, read afresh; they pass while the machine sleeps, too. */
 double mw_now(void);
 
 /* Returns a loop with one reference, or NULL when out of memory or file

@@ -34,6 +34,7 @@ local function is_safe_to_retry(connection, err)
     local data = connection.data
     local body = data.body
     return err.kind == "closed"
+        and err.code ~= "ECLOSED" -- on this side
         and connection.reused
         and err.bytes_received == 0
         and (body == nil or body.rewindable or not connection.body_opened)
