@@ -6,6 +6,7 @@
 #   make check      lint, format, warnings of gcc and clang, cppcheck, floors, globals
 #   make check-san  every spec under the address and undefined behaviour sanitizers
 #   make differential  shows answers to moonwire, curl and undici, writes spec/differential.md
+#   make fuzz       SECONDS=60 for each libFuzzer target of spec/fuzz
 #   make check-oom  each allocation of the codec fails once, under the sanitizers
 #   make install    PREFIX=/usr/local DESTDIR= ; make uninstall takes it away again
 #
@@ -156,6 +157,47 @@ $(WRAPPED): $(BUILD)/%/moonwire/core.so: $(BUILD)/obj/wrap/%.o $(OBJ) $(BUILD)/c
 	$(call quiet,LD) $(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,--as-needed -Wl,-z,nodelete \
 	    $(WRAP_$*:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(CORE_LIBS)
 -include $(WRAPPED:$(BUILD)/%/moonwire/core.so=$(BUILD)/obj/wrap/%.d)
+
+# What a target finds stands in $(BUILD)/fuzz/found, what it has learnt in $(BUILD)/fuzz/corpus.
+SECONDS := 60
+FUZZERS := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
+FUZZ := $(BUILD)/fuzz
+FUZZ_COMPILE = clang $(OWN) -Ispec $(LLHTTP_CFLAGS) -O1 -g -fno-omit-frame-pointer \
+	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_OBJ := $(patsubst src/core/%.c,$(FUZZ)/obj/%.o,$(wildcard src/core/h1_*.c) \
+	$(addprefix src/core/,headers.c buf.c err.c)) $(FUZZ)/obj/input.o $(FUZZ)/obj/player.o
+FUZZ_OPTIONS := -verbosity=0 -timeout=10 -rss_limit_mb=1024 -max_len=8192 \
+	-dict=spec/fuzz/h1.dict -close_fd_mask=1
+
+.PHONY: fuzz run-fuzz $(FUZZERS:%=run-fuzz-%)
+fuzz:
+	@tools/deps build test
+	@$(MAKE) --no-print-directory run-fuzz
+
+run-fuzz: $(FUZZERS:%=run-fuzz-%)
+
+$(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(FUZZ)/% $(FUZZ)/seeds/done
+	@mkdir -p $(FUZZ)/corpus/$* $(FUZZ)/found
+	@$< $(FUZZ_OPTIONS) -max_total_time=$(SECONDS) -artifact_prefix=$(FUZZ)/found/$*- \
+	    $(FUZZ)/corpus/$* $(FUZZ)/seeds/$*
+	@echo "fuzz: $*: nothing found in $(SECONDS) s"
+
+$(FUZZ)/seeds/done: spec/fuzz/seeds.lua spec/support/trace.lua $(wildcard spec/data/h1/*.txt)
+	@$(LUAJIT) spec/fuzz/seeds.lua $(@D)
+	@touch $@
+
+$(FUZZERS:%=$(FUZZ)/%): $(FUZZ)/%: $(FUZZ)/obj/%_fuzz.o $(FUZZ_OBJ)
+	$(call quiet,LD) clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LLHTTP_LIBS)
+
+$(FUZZ)/obj/%.o: src/core/%.c Makefile
+	@mkdir -p $(@D)
+	$(call quiet,CC) $(FUZZ_COMPILE) -MMD -MP -c -o $@ $<
+
+$(FUZZ)/obj/%.o: spec/fuzz/%.c Makefile
+	@mkdir -p $(@D)
+	$(call quiet,CC) $(FUZZ_COMPILE) -MMD -MP -c -o $@ $<
+
+-include $(wildcard $(FUZZ)/obj/*.d)
 
 check:
 	@tools/deps build check

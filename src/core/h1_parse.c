@@ -30,17 +30,25 @@ static int
 on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
     struct mw_h1 *h1 = parser->data;
-    size_t most = h1->fields == &h1->trailers ? h1->limits.trailer_count
-                                              : h1->limits.header_count;
 
     if (!h1->in_field) {
-        if (h1->fields->count >= most)
-            return refuse_field(h1);
         h1->in_field = true;
         h1->field = (struct mw_field){.name = offset_of(h1, at)};
     }
     h1->field.name_len += (uint32_t)len;
     return HPE_OK;
+}
+
+/* Counted here, behind the colon: a part of a name is met or not, depending on
+ * how the bytes were cut. */
+static int
+on_header_field_complete(llhttp_t *parser)
+{
+    struct mw_h1 *h1 = parser->data;
+    size_t most = h1->fields == &h1->trailers ? h1->limits.trailer_count
+                                              : h1->limits.header_count;
+
+    return h1->fields->count < most ? HPE_OK : refuse_field(h1);
 }
 
 static int
@@ -108,6 +116,7 @@ on_message_complete(llhttp_t *parser)
 
 static const llhttp_settings_t settings = {
     .on_header_field = on_header_field,
+    .on_header_field_complete = on_header_field_complete,
     .on_header_value = on_header_value,
     .on_header_value_complete = on_header_value_complete,
     .on_headers_complete = on_headers_complete,
@@ -167,12 +176,12 @@ mw_h1_parse(struct mw_h1 *h1, size_t len)
     why = llhttp_execute(&h1->parser, h1->in, len);
     if (why != HPE_OK && why != HPE_USER)
         end = llhttp_get_error_pos(&h1->parser);
+    h1->in = end;
     if (h1->error != MW_OK) /* a callback's word counts more */
         return h1->error;
     if (why != HPE_OK && why != HPE_PAUSED)
         return mw_h1_fail(
             h1, code_of(h1, why), "%s", llhttp_get_error_reason(&h1->parser));
-    h1->in = end;
     return why == HPE_PAUSED;
 }
 

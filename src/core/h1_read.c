@@ -167,11 +167,9 @@ read_chunked(struct mw_h1 *h1, size_t max)
         return starve(h1);
     h1->last_chunk = false;
     stopped = mw_h1_parse(h1, (size_t)(h1->in_end - h1->in));
-    if (stopped < 0)
-        return stopped;
-    err = count_chunk(h1);
-    if (err != MW_OK)
-        return err;
+    err = count_chunk(h1); /* too much is too much, whatever follows it */
+    if (err != MW_OK || stopped < 0)
+        return err != MW_OK ? err : stopped;
     if (h1->last_chunk) {
         mw_h1_parse_fields(h1, &h1->trailers);
         h1->rx = RX_TRAILER;

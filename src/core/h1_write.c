@@ -222,6 +222,8 @@ mw_h1_output_sent(struct mw_h1 *h1, size_t len)
         struct mw_slice *slice = &h1->out[i];
         size_t n = slice->len < len ? slice->len : len;
 
+        if (n == 0)
+            continue; /* its data may be NULL */
         slice->data += n;
         slice->len -= n;
         len -= n;

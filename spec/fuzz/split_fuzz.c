@@ -1,0 +1,46 @@
+/* split_fuzz.c - the same bytes give the same events, wherever they are cut
+ * and however many bytes of a body are read at once. */
+#include "fuzz/player.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void
+compare(struct mw_buf *whole, struct mw_buf *cut)
+{
+    size_t len = mw_buf_len(whole);
+    bool same = mw_buf_len(cut) == len &&
+                memcmp(mw_buf_borrow(whole), mw_buf_borrow(cut), len) == 0;
+
+    if (!same)
+        fprintf(stderr, "--- whole\n%.*s--- cut\n%.*s---\n", (int)len,
+            mw_buf_borrow(whole), (int)mw_buf_len(cut), mw_buf_borrow(cut));
+    must(same);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct choices from = {data, len};
+    enum mw_h1_role role =
+        len > 0 && (data[0] & 128) ? MW_H1_SERVER : MW_H1_CLIENT;
+    struct run run = take_run(&from, role);
+    struct mw_slice cuts = take_text(&from, 16);
+    size_t max = take_number(&from, 255) + 1;
+    struct mw_slice bytes = {(const char *)from.data, from.len};
+    struct cutter cutters[] = {
+        {.cut = cut_nothing, .max = SIZE_MAX},
+        {.cut = cut_each_byte, .max = SIZE_MAX},
+        {.cut = cut_as_chosen, .max = max},
+    };
+    struct mw_buf said[3] = {{0}};
+
+    cutters[2].from = (struct choices){(const uint8_t *)cuts.data, cuts.len};
+    for (int i = 0; i < 3; i++)
+        play(&run, bytes, &cutters[i], &said[i]);
+    compare(&said[0], &said[1]);
+    compare(&said[0], &said[2]);
+    for (int i = 0; i < 3; i++)
+        mw_buf_deinit(&said[i]);
+    return 0;
+}
