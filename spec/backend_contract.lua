@@ -2,6 +2,7 @@
 local core = require "moonwire.core"
 local kit = require "spec.support.contract_kit"
 local streams = require "spec.support.contract_streams"
+local watch = require "spec.support.contract_watch"
 
 local LOOPBACK = { family = "ipv4", address = "127.0.0.1", port = 0 }
 
@@ -194,6 +195,8 @@ local function contract(name, run)
 
     setfenv(streams, getfenv(1)) -- busted gives its words to a spec file alone
     streams(name, run)
+    setfenv(watch, getfenv(1))
+    watch(name, run)
 
     describe("the backend " .. name .. ": fairness and generators", function()
         it_with_pair("lets others run beside a stream that is always ready",

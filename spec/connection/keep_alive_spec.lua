@@ -82,7 +82,8 @@ describe("what a peer says of its connection:", function()
     end)
 
     it("a hint holds until the next response, which may have none", function()
-        wire.over({ { expect = "\r\n\r\n" }, { send = wire.reply("x", "Keep-Alive: timeout=5\r\n") },
+        local hint = "Keep-Alive: timeout=5\r\n"
+        wire.over({ { expect = "\r\n\r\n" }, { send = wire.reply("x", hint) },
             { expect = "\r\n\r\n" }, { send = wire.reply "x" } }, function(connection)
             assert(connection:request(wire.request()))
             assert.equal(4, connection.lifetime)
