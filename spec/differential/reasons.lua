@@ -68,8 +68,8 @@ return {
         why = "Folding is obsolete, and no server may send it (RFC 9112, 5.2). What a line means "
             .. "then depends on who reads it: curl 7.88, for one, takes `Content-Length: 4` "
             .. "folded with ` 5` for 4 and drops the rest. The section asks a user agent to put "
-            .. "a space in place of each fold; moonwire does so only where the caller asks for "
-            .. "it, and never in a field that frames the message.",
+            .. "a space in place of each fold; moonwire refuses the response, since two "
+            .. "readers that differ about a fold can be shown two messages.",
     },
     {
         moonwire = "refuses", title = "Lines of the head that don't end with CRLF",
