@@ -24,6 +24,7 @@ local function places(url, bad)
         ["Host"] = { "GET", url, { headers = { Host = "h" .. tail } } },
         ["Cookie"] = { "GET", url, { headers = { Cookie = "a=b" .. tail } } },
         ["User-Agent"] = { "GET", url, { headers = { ["User-Agent"] = "me" .. tail } } },
+        ["the protocols of an upgrade"] = { "GET", url, { upgrade = "foo" .. tail } },
         ["a body's content type"] = { "POST", url,
             { body = bodies.string("x", { content_type = "text/plain" .. tail }) } },
     }
@@ -68,6 +69,7 @@ local cases = {
     owned("a Transfer-Encoding of one's own", { ["transfer-encoding"] = "chunked" }),
     owned("Connection", { Connection = "close" }),
     owned("Upgrade", { Upgrade = "websocket" }),
+    owned("Expect", { Expect = "100-continue" }),
     owned("Host twice", { { "Host", "a" }, { "host", "b" } }),
     owned("a header that is a table", { X = { {} } }),
     owned("a header that is a function", { X = print }),

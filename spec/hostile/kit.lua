@@ -95,7 +95,8 @@ local function check_connection(case, w)
         reason = reason(w.delivery, connection.close_reason)
     end
     assert.equal(reason, connection.close_reason, "close_reason")
-    assert.equal(reason == nil and "idle" or "closed", connection.state)
+    assert.equal(reason == nil and "idle" or reason == "upgraded" and "detached" or "closed",
+        connection.state)
     assert.equal(reason, connection:stats().close_reason)
     assert.equal(reason == nil, w:get_healthy(), "the connection is used again")
 end
