@@ -295,7 +295,7 @@ local function traces()
         local trace = stem and trace_of.read(support.root .. "/spec/data/h1/" .. name)
         local request = trace and trace.role == "client" and trace.requests[1]
         if request and #request == 2 and (request[1] == "GET" or request[1] == "HEAD")
-            and next(trace.limits) == nil then
+            and next(trace.limits) == nil and next(trace.compat or {}) == nil then
             add("trace " .. stem, trace.segments[1], request[1])
         end
     end

@@ -63,7 +63,7 @@ return {
     },
     {
         moonwire = "refuses", title = "Folded fields",
-        "^field .-\\r\\n[ \\]t?", "^trace header_fold", "^length fields .-\\r\\n ",
+        "^field .-\\r\\n[ \\]t?", "^trace header_fold", "^trace fold_", "^length fields .-\\r\\n ",
         "^coding fields .-\\r\\n ",
         why = "Folding is obsolete, and no server may send it (RFC 9112, 5.2). What a line means "
             .. "then depends on who reads it: curl 7.88, for one, takes `Content-Length: 4` "
