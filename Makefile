@@ -7,6 +7,7 @@
 #   make check-san  every spec under the address and undefined behaviour sanitizers
 #   make differential  shows answers to moonwire, curl and undici, writes spec/differential.md
 #   make fuzz       SECONDS=60 for each libFuzzer target of spec/fuzz
+#   make simulate   SEEDS=20000 schedules of delays, splits, resets and cancellations; SEED=n
 #   make check-oom  each allocation of the codec fails once, under the sanitizers
 #   make install    PREFIX=/usr/local DESTDIR= ; make uninstall takes it away again
 #
@@ -136,6 +137,15 @@ differential:
 	@LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;$(LUA_PATH);" MOONWIRE_ROOT=$(CURDIR) \
 	    MOONWIRE_BUILD=$(abspath $(BUILD)) $(LUAJIT) tools/differential.lua
 
+# `make test` runs this too; with SEED=n it is that seed alone, told step by step
+SEEDS := 20000
+SEED :=
+.PHONY: simulate
+simulate:
+	@tools/deps build
+	@$(MAKE) --no-print-directory all
+	@MOONWIRE_BUILD=$(abspath $(BUILD)) $(LUAJIT) tools/simulate.lua $(SEEDS) $(SEED)
+
 # `make test` runs this too, without the sanitizers
 .PHONY: check-oom
 check-oom:
@@ -179,7 +189,7 @@ run-fuzz: $(FUZZERS:%=run-fuzz-%)
 $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(FUZZ)/% $(FUZZ)/seeds/done
 	@mkdir -p $(FUZZ)/corpus/$* $(FUZZ)/found
 	@$< $(FUZZ_OPTIONS) -max_total_time=$(SECONDS) -artifact_prefix=$(FUZZ)/found/$*- \
-	    $(FUZZ)/corpus/$* $(FUZZ)/seeds/$*
+	    $(FUZZ)/corpus/$* $(FUZZ)/seeds/$* 2>$(FUZZ)/$*.log || { cat $(FUZZ)/$*.log; exit 1; }
 	@echo "fuzz: $*: nothing found in $(SECONDS) s"
 
 $(FUZZ)/seeds/done: spec/fuzz/seeds.lua spec/support/trace.lua $(wildcard spec/data/h1/*.txt)

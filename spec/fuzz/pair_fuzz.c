@@ -334,8 +334,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct mw_slice cuts = take_text(&from, 32);
     struct cutter cutter = {
         .cut = cut_as_chosen, .from = {(const uint8_t *)cuts.data, cuts.len}};
-    struct side client = {.h1 = mw_h1_new(MW_H1_CLIENT, NULL)};
-    struct side server = {.h1 = mw_h1_new(MW_H1_SERVER, NULL)};
+    struct side client = {.h1 = mw_h1_new(MW_H1_CLIENT, NULL, 0)};
+    struct side server = {.h1 = mw_h1_new(MW_H1_SERVER, NULL, 0)};
 
     must(client.h1 != NULL && server.h1 != NULL);
     client.lease = leases[0];

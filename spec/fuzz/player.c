@@ -17,6 +17,7 @@ take_run(struct choices *from, enum mw_h1_role role)
         .first = choice & 15,
         .eof = (choice & 16) != 0,
         .low_limits = (choice & 32) != 0,
+        .compat = (choice & 64) != 0 ? MW_H1_OBS_FOLD : 0,
     };
 }
 
@@ -350,7 +351,7 @@ play(const struct run *run, struct mw_slice bytes, struct cutter *cutter,
         .lease = &lease,
     };
 
-    p.h1 = mw_h1_new(run->role, &p.limits);
+    p.h1 = mw_h1_new(run->role, &p.limits, run->compat);
     must(p.h1 != NULL);
     play_segments(&p, bytes);
     mw_h1_free(p.h1);

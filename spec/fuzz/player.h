@@ -12,6 +12,7 @@ struct run {
     unsigned first;  /* which request, or response, comes first */
     bool eof;        /* comes after the last byte */
     bool low_limits; /* so that small input reaches them */
+    unsigned compat;
 };
 
 struct run take_run(struct choices *from, enum mw_h1_role role);

@@ -33,7 +33,7 @@ for number, path in ipairs(trace_of.files()) do
     local trace = trace_of.read(path)
     local name = path:match "([^/]+)%.txt$"
     local bytes = table.concat(trace.segments, THEN)
-    local choice = first_of(trace) + (trace.eof and 16 or 0)
+    local choice = first_of(trace) + (trace.eof and 16 or 0) + (trace.compat.obs_fold and 64 or 0)
     if #bytes <= LARGEST then
         local cuts = string.char(3, 1 + number % 40, 7, 2)
         local max = string.char(number % 256)

@@ -41,6 +41,12 @@ function readers.limits(trace, rest)
     end
 end
 
+function readers.compat(trace, rest)
+    for name in rest:gmatch "[%w_]+" do
+        trace.compat[name] = true
+    end
+end
+
 local function read_message(list)
     return function(trace, rest)
         local words = {}
@@ -91,8 +97,8 @@ end
 --- Reads one trace file.
 function M.read(path)
     local trace = {
-        name = nil, role = nil, limits = {}, requests = {}, responses = {}, segments = { {} },
-        expected = {},
+        name = nil, role = nil, limits = {}, compat = {}, requests = {}, responses = {},
+        segments = { {} }, expected = {},
     }
     local number = 0
     for line in io.lines(path) do
@@ -275,7 +281,7 @@ end
 ---@param max? integer body bytes taken at once
 ---@return string[] events
 function M.replay(trace, segments, max)
-    local h1 = core.h1(trace.role, trace.limits)
+    local h1 = core.h1(trace.role, trace.limits, trace.compat)
     local self = setmetatable({ trace = trace, h1 = h1, out = {}, body = {}, at = 0, max = max },
         Replay)
     if trace.role == "client" and trace.requests[1] then

@@ -45,6 +45,13 @@ enum mw_h1_reuse {
     MW_H1_HTTP_1_0
 };
 
+/* What is taken from a peer although it is wrong, and refused otherwise. */
+enum mw_h1_compat {
+    MW_H1_OBS_FOLD = 1 /* a field over several lines (RFC 9112 section 5.2):
+                          they are joined by one space, but never in a field
+                          that frames the message or steers the connection */
+};
+
 /* What a peer may make us hold or chew.  0 stands for the default. */
 struct mw_h1_limits {
     size_t head_bytes;     /* 64 KiB: start line, fields and all 1xx heads of
@@ -113,9 +120,10 @@ enum {
 struct mw_h1;
 
 /* Returns a codec that the caller owns, or NULL when out of memory.  `limits`
- * is copied; NULL stands for the defaults. */
+ * is copied; NULL stands for the defaults.  `compat` is made of enum
+ * mw_h1_compat; 0 is strict. */
 struct mw_h1 *mw_h1_new(
-    enum mw_h1_role role, const struct mw_h1_limits *limits);
+    enum mw_h1_role role, const struct mw_h1_limits *limits, unsigned compat);
 void mw_h1_free(struct mw_h1 *h1); /* NULL is allowed */
 
 /* Reading -----------------------------------------------------------------*/

@@ -1,6 +1,6 @@
 /* h1_internal.h - the inside of the HTTP/1.1 codec, shared by its own files
- * (h1_read.c, h1_parse.c, h1_head.c, h1_write.c, h1_build.c, h1_state.c) and by
- * nobody else. */
+ * (h1_read.c, h1_parse.c, h1_fold.c, h1_head.c, h1_write.c, h1_build.c,
+ * h1_state.c) and by nobody else. */
 #ifndef MW_CORE_H1_INTERNAL_H
 #define MW_CORE_H1_INTERNAL_H
 
@@ -22,6 +22,16 @@ enum rx_phase {
     RX_DONE,      /* MW_H1_END was given */
     RX_UPGRADING, /* as RX_ENDING */
     RX_UPGRADED
+};
+
+/* Where the joining of folded lines stands; what is held back llhttp has not
+ * seen yet. */
+enum fold_phase {
+    FOLD_LINE,  /* nothing is held back */
+    FOLD_CR,    /* the CR of a field line is */
+    FOLD_CRLF,  /* its CRLF is */
+    FOLD_SPACE, /* spaces that begin a folded line are left out */
+    FOLD_LAST   /* in the line that ends the fields */
 };
 
 enum tx_phase {
@@ -55,6 +65,7 @@ struct head_facts {
 
 struct mw_h1 {
     enum mw_h1_role role;
+    unsigned compat;
     struct mw_h1_limits limits;
     int error; /* sticky */
     char detail[160];
@@ -78,6 +89,7 @@ struct mw_h1 {
     struct mw_headers trailers;
     struct mw_field field; /* under way */
     bool in_field;
+    enum fold_phase fold;
     bool last_chunk;   /* its size line is read */
     bool blank_cr;     /* CR of an empty line was read */
     size_t blanks;     /* bytes of empty lines while idle */
@@ -130,9 +142,17 @@ void mw_h1_parse_init(struct mw_h1 *h1);
 /* Fields that the parser meets from now on go there. */
 void mw_h1_parse_fields(struct mw_h1 *h1, struct mw_headers *fields);
 
-/* Lets llhttp read `len` bytes and moves on by what it took.  Returns MW_OK
- * when it took them all, 1 when a callback stopped it, else a code. */
-int mw_h1_parse(struct mw_h1 *h1, size_t len);
+/* Lets llhttp read bytes; *used is how many it took.  Returns MW_OK when it
+ * took them all, 1 when a callback stopped it, else a code. */
+int mw_h1_parse(struct mw_h1 *h1, const char *data, size_t len, size_t *used);
+
+/* The same for bytes of fields, which are kept beside them. */
+int mw_h1_parse_kept(
+    struct mw_h1 *h1, const char *data, size_t len, size_t *used);
+
+/* h1_fold.c: the same, and joins folded lines before llhttp sees them. */
+int mw_h1_parse_folded(
+    struct mw_h1 *h1, const char *data, size_t len, size_t *used);
 
 /* h1_head.c: reads the head in h1->headers, decides the framing and moves on
  * to the next phase.  Returns the event, or a code. */

@@ -39,18 +39,6 @@ on_header_field(llhttp_t *parser, const char *at, size_t len)
     return HPE_OK;
 }
 
-/* Counted here, behind the colon: a part of a name is met or not, depending on
- * how the bytes were cut. */
-static int
-on_header_field_complete(llhttp_t *parser)
-{
-    struct mw_h1 *h1 = parser->data;
-    size_t most = h1->fields == &h1->trailers ? h1->limits.trailer_count
-                                              : h1->limits.header_count;
-
-    return h1->fields->count < most ? HPE_OK : refuse_field(h1);
-}
-
 static int
 on_header_value(llhttp_t *parser, const char *at, size_t len)
 {
@@ -64,12 +52,18 @@ on_header_value(llhttp_t *parser, const char *at, size_t len)
     return HPE_OK;
 }
 
+/* Counted here: whether a part of a name or value is met depends on how the
+ * bytes were cut. */
 static int
 on_header_value_complete(llhttp_t *parser)
 {
     struct mw_h1 *h1 = parser->data;
+    size_t most = h1->fields == &h1->trailers ? h1->limits.trailer_count
+                                              : h1->limits.header_count;
 
     h1->in_field = false;
+    if (h1->fields->count >= most)
+        return refuse_field(h1);
     if (mw_headers_append_field(h1->fields, h1->field) == MW_OK)
         return HPE_OK;
     mw_h1_fail(h1, MW_ENOMEM, "header fields");
@@ -116,7 +110,6 @@ on_message_complete(llhttp_t *parser)
 
 static const llhttp_settings_t settings = {
     .on_header_field = on_header_field,
-    .on_header_field_complete = on_header_field_complete,
     .on_header_value = on_header_value,
     .on_header_value_complete = on_header_value_complete,
     .on_headers_complete = on_headers_complete,
@@ -165,24 +158,39 @@ code_of(const struct mw_h1 *h1, llhttp_errno_t why)
 }
 
 int
-mw_h1_parse(struct mw_h1 *h1, size_t len)
+mw_h1_parse(struct mw_h1 *h1, const char *data, size_t len, size_t *used)
 {
-    const char *end = h1->in + len;
+    const char *end = data + len;
     llhttp_errno_t why;
 
     if (llhttp_get_errno(&h1->parser) == HPE_PAUSED)
         llhttp_resume(&h1->parser);
-    h1->run = h1->in;
-    why = llhttp_execute(&h1->parser, h1->in, len);
+    h1->run = data;
+    why = llhttp_execute(&h1->parser, data, len);
     if (why != HPE_OK && why != HPE_USER)
         end = llhttp_get_error_pos(&h1->parser);
-    h1->in = end;
+    *used = (size_t)(end - data);
     if (h1->error != MW_OK) /* a callback's word counts more */
         return h1->error;
     if (why != HPE_OK && why != HPE_PAUSED)
         return mw_h1_fail(
             h1, code_of(h1, why), "%s", llhttp_get_error_reason(&h1->parser));
     return why == HPE_PAUSED;
+}
+
+int
+mw_h1_parse_kept(struct mw_h1 *h1, const char *data, size_t len, size_t *used)
+{
+    bool head = h1->fields == &h1->headers;
+    int stopped = mw_h1_parse(h1, data, len, used);
+
+    if (stopped < 0)
+        return stopped;
+    if ((head || h1->in_field ||
+            h1->fields->count > 0) && /* else no trailers */
+        mw_headers_append_raw(h1->fields, data, *used) != MW_OK)
+        return mw_h1_fail(h1, MW_ENOMEM, head ? "a head" : "trailers");
+    return stopped;
 }
 
 void
@@ -199,4 +207,5 @@ mw_h1_parse_fields(struct mw_h1 *h1, struct mw_headers *fields)
     mw_headers_clear(fields);
     h1->fields = fields;
     h1->in_field = false;
+    h1->fold = FOLD_LINE;
 }

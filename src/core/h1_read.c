@@ -70,6 +70,18 @@ read_start(struct mw_h1 *h1)
     return MW_H1_GO_ON;
 }
 
+/* Lets llhttp read up to `len` bytes of fields. */
+static int
+read_fields(struct mw_h1 *h1, size_t len, size_t *used)
+{
+    int stopped = (h1->compat & MW_H1_OBS_FOLD) != 0
+                      ? mw_h1_parse_folded(h1, h1->in, len, used)
+                      : mw_h1_parse_kept(h1, h1->in, len, used);
+
+    h1->in += *used;
+    return stopped;
+}
+
 static int
 read_head(struct mw_h1 *h1)
 {
@@ -83,13 +95,10 @@ read_head(struct mw_h1 *h1)
     if (left == 0)
         return mw_h1_fail(h1, MW_EH1_HEAD_BYTES, "more than %zu bytes",
             h1->limits.head_bytes);
-    stopped = mw_h1_parse(h1, len < left ? len : left);
+    stopped = read_fields(h1, len < left ? len : left, &used);
     if (stopped < 0)
         return stopped;
-    used = (size_t)(h1->in - h1->run);
     h1->head_bytes += used;
-    if (mw_headers_append_raw(&h1->headers, h1->run, used) != MW_OK)
-        return mw_h1_fail(h1, MW_ENOMEM, "a head");
     return stopped ? mw_h1_head_finish(h1) : MW_H1_GO_ON;
 }
 
@@ -143,9 +152,9 @@ give_piece(struct mw_h1 *h1, size_t max)
 /* Chunk framing before a piece of body is counted before that piece is: the
  * verdict then doesn't depend on how the bytes were cut. */
 static int
-count_chunk(struct mw_h1 *h1)
+count_chunk(struct mw_h1 *h1, size_t used)
 {
-    h1->overhead += (size_t)(h1->in - h1->run) - h1->piece.len;
+    h1->overhead += used - h1->piece.len;
     if (h1->overhead > h1->limits.chunk_overhead &&
         h1->overhead > h1->body_in / 2)
         return mw_h1_fail(h1, MW_EH1_CHUNK_OVERHEAD,
@@ -158,6 +167,7 @@ count_chunk(struct mw_h1 *h1)
 static int
 read_chunked(struct mw_h1 *h1, size_t max)
 {
+    size_t used;
     int stopped;
     int err;
 
@@ -166,8 +176,9 @@ read_chunked(struct mw_h1 *h1, size_t max)
     if (h1->in == h1->in_end)
         return starve(h1);
     h1->last_chunk = false;
-    stopped = mw_h1_parse(h1, (size_t)(h1->in_end - h1->in));
-    err = count_chunk(h1); /* too much is too much, whatever follows it */
+    stopped = mw_h1_parse(h1, h1->in, (size_t)(h1->in_end - h1->in), &used);
+    h1->in += used;
+    err = count_chunk(h1, used); /* too much is too much, whatever follows it */
     if (err != MW_OK || stopped < 0)
         return err != MW_OK ? err : stopped;
     if (h1->last_chunk) {
@@ -190,14 +201,10 @@ read_trailer(struct mw_h1 *h1)
     if (left == 0)
         return mw_h1_fail(h1, MW_EH1_TRAILER, "more than %zu bytes",
             h1->limits.trailer_bytes);
-    stopped = mw_h1_parse(h1, len < left ? len : left);
+    stopped = read_fields(h1, len < left ? len : left, &used);
     if (stopped < 0)
         return stopped;
-    used = (size_t)(h1->in - h1->run);
     h1->trailer_bytes += used;
-    if ((h1->in_field || h1->trailers.count > 0) && /* mostly there are none */
-        mw_headers_append_raw(&h1->trailers, h1->run, used) != MW_OK)
-        return mw_h1_fail(h1, MW_ENOMEM, "trailers");
     if (stopped) {
         mw_h1_trailers_finish(h1);
         h1->rx = RX_ENDING;

@@ -54,13 +54,15 @@ pick_limits(const struct mw_h1_limits *from)
 }
 
 struct mw_h1 *
-mw_h1_new(enum mw_h1_role role, const struct mw_h1_limits *limits)
+mw_h1_new(
+    enum mw_h1_role role, const struct mw_h1_limits *limits, unsigned compat)
 {
     struct mw_h1 *h1 = calloc(1, sizeof(*h1));
 
     if (h1 == NULL)
         return NULL;
     h1->role = role;
+    h1->compat = compat;
     h1->limits = pick_limits(limits);
     h1->in = h1->in_end = "";
     h1->room_next = SMALLEST_ROOM;

@@ -136,11 +136,13 @@ l_new(lua_State *L)
     static const char *const roles[] = {"client", "server", NULL};
     int role = luaL_checkoption(L, 1, NULL, roles);
     struct mw_h1_limits limits = read_limits(L, 2);
+    unsigned compat = mwL_opt_flag(L, 3, "obs_fold") ? MW_H1_OBS_FOLD : 0;
     struct h1_object *object = mwL_new(L, &h1_type);
 
     lua_createtable(L, ANCHOR_BODY, 0);
     lua_setfenv(L, -2);
-    object->h1 = mw_h1_new(role == 0 ? MW_H1_CLIENT : MW_H1_SERVER, &limits);
+    object->h1 =
+        mw_h1_new(role == 0 ? MW_H1_CLIENT : MW_H1_SERVER, &limits, compat);
     if (object->h1 == NULL)
         return luaL_error(L, "h1: %s", mw_err_text(MW_ENOMEM));
     return 1;

@@ -213,9 +213,12 @@ function RequestHead:bytes() end
 ---@class moonwire.core.H1
 local H1 = {}
 --- role "client" or "server". limits: {head_bytes, header_count, chunk_overhead, trailer_bytes,
---- trailer_count, informational}, each optional.
+--- trailer_count, informational}, each optional. compat: what is taken from a peer although it is
+--- wrong, and refused otherwise: obs_fold, a field over several lines, which are joined by one
+--- space, but never in a field that frames the message or steers the connection.
+---@param compat? {obs_fold: boolean?}
 ---@return moonwire.core.H1
-function core.h1(role, limits) end
+function core.h1(role, limits, compat) end
 
 -- out (each returns true, or nil and a code; MW_ESTATE when it is not the time for it)
 --- Client: begins an exchange with a request head.
