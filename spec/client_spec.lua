@@ -638,6 +638,10 @@ describe("client", function()
                 function() local _ = clients.new { base_url = "http://h/?x" } end },
             ["an unknown limit"] = { "unknown pool limit 'max'",
                 function() local _ = clients.new { pool = { max = 1 } } end },
+            ["an unknown word in compat"] = { "unknown option 'compat.cr' (known: compat.obs_fold)",
+                function() local _ = clients.new { compat = { cr = true } } end },
+            ["a wrong word in compat"] = { "bad argument 'compat.obs_fold' (boolean expected",
+                function() local _ = clients.new { compat = { obs_fold = 1 } } end },
             ["bad default headers"] = { "bad header",
                 function() local _ = clients.new { headers = { ["a b"] = "c" } } end },
         }

@@ -355,6 +355,8 @@ local client = {}
 ---@field expect boolean|integer|nil as for a request
 ---@field retry boolean? as for a request
 ---@field limits table? on what a peer may send: {head_bytes, header_count, chunk_overhead, ...}
+---@field compat {obs_fold: boolean?}? what is taken from a peer although it is wrong: obs_fold, a
+---  field over several lines, which are joined by a space; never one that frames the message
 
 --- Makes a client: defaults for its requests, and a pool of connections of its own.
 ---@param opts moonwire.ClientOptions?
@@ -363,7 +365,8 @@ function client.new(opts)
     local settings = options.client(opts, 2)
     return setmetatable({
         settings = settings,
-        supply = supply.new(settings.pool, settings.limits, settings.longest_idle),
+        supply = supply.new(settings.pool, settings.limits, settings.compat,
+            settings.longest_idle),
         recent = {},
         older = {},
         recent_count = 0,

@@ -31,6 +31,7 @@ local NO_OPTIONS = {}
 
 ---@class moonwire.connection.Options
 ---@field limits table? of the codec: head_bytes, header_count, ...
+---@field compat {obs_fold: boolean?}? of the codec
 ---@field origin string? "http://host:port", for whoever keeps connections
 ---@field on_idle fun(connection: moonwire.Connection)? an exchange is over and another may begin
 ---@field on_close fun(connection: moonwire.Connection, reason: string)?
@@ -484,7 +485,7 @@ function M.new(stream, opts)
     return setmetatable({
         stream = stream,
         backend = stream.backend,
-        h1 = core.h1("client", opts.limits),
+        h1 = core.h1("client", opts.limits, opts.compat),
         state = "new",
         origin = opts.origin,
         on_idle = opts.on_idle,

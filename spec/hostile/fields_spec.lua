@@ -54,3 +54,32 @@ kit.rows(describe, it, "folded fields", {
     kit.refused(14, "a folded trailer field is refused", "EH1_HEADER",
         chunked "5\r\nhello\r\n0\r\nA: b\r\n c\r\n\r\n", { phase = "body" }),
 })
+
+local COMPAT = { compat = { obs_fold = true } }
+
+local function joined(sentence, lines, body, value)
+    return {
+        sentence, row = 14, client = COMPAT, reply = reply(lines, body), body = body,
+        check = function(result)
+            assert(result.response.headers:get "A" == value, tostring(result.response.headers))
+        end,
+    }
+end
+
+kit.rows(describe, it, "folded fields with compat", {
+    joined("a folded value is joined with one space",
+        { "A: b \r\n\t c\r\n d", "Content-Length: 5" }, "hello", "b c d"),
+    joined("a folded value that looks like a field is none",
+        { "A: b\r\n Content-Length: 500", "Content-Length: 5" }, "hello", "b Content-Length: 500"),
+    kit.refused(14, "a folded length is refused", "EH1_HEADER",
+        reply("Content-Length:\r\n 5", "hello"), { client = COMPAT }),
+    kit.refused(14, "a folded Transfer-Encoding is refused", "EH1_HEADER",
+        reply("Transfer-Encoding:\r\n chunked", "5\r\nhello\r\n0\r\n\r\n"), { client = COMPAT }),
+    kit.refused(14, "a folded Connection is refused", "EH1_HEADER",
+        reply({ "Connection: keep-alive,\r\n close", "Content-Length: 5" }, "hello"),
+        { client = COMPAT }),
+    kit.refused(14, "a control byte on a folded line is refused", "EH1_HEADER",
+        reply({ "A: b\r\n \1", "Content-Length: 5" }, "hello"), { client = COMPAT }),
+    kit.refused(14, "a fold before any field is refused", "EH1_HEADER",
+        reply({ " A: b", "Content-Length: 5" }, "hello"), { client = COMPAT }),
+})

@@ -17,8 +17,9 @@ local TIMEOUT_NAMES = {
 
 local CLIENT = {
     base_url = true, headers = true, timeout = true, pool = true, max_body = true, limits = true,
-    unix_socket = true, expect = true, retry = true,
+    unix_socket = true, expect = true, retry = true, compat = true,
 }
+local COMPAT = { obs_fold = true }
 
 -- What makes the request, and how it is sent.
 local CONTENT = {
@@ -106,6 +107,20 @@ local function check_expect(value, level)
     end
 end
 
+local function check_compat(value, level)
+    if value == nil then
+        return
+    end
+    errors.check(level + 1, "compat", "table", value)
+    for name, wanted in pairs(value) do
+        if not COMPAT[name] then
+            unknown("compat." .. tostring(name), level + 1, { ["compat.obs_fold"] = true })
+        elseif type(wanted) ~= "boolean" then
+            errors.argument(level + 1, "compat." .. name, "boolean", wanted)
+        end
+    end
+end
+
 local function check_base_url(value, level)
     if value == nil then
         return
@@ -125,6 +140,7 @@ end
 ---@field timeouts table
 ---@field max_body integer?
 ---@field limits table?
+---@field compat {obs_fold: boolean?}?
 ---@field unix_socket string?
 ---@field pool moonwire.Pool
 ---@field longest_idle number?
@@ -151,6 +167,7 @@ function options.client(opts, level)
     check_unix_socket(opts.unix_socket, level + 1)
     check_retry(opts.retry, level + 1)
     check_expect(opts.expect, level + 1)
+    check_compat(opts.compat, level + 1)
     if opts.limits ~= nil then
         errors.check(level + 1, "limits", "table", opts.limits)
     end
@@ -167,6 +184,7 @@ function options.client(opts, level)
         timeouts = merge_timeouts(opts.timeout, TIMEOUTS, level + 1),
         max_body = opts.max_body,
         limits = opts.limits,
+        compat = opts.compat,
         unix_socket = opts.unix_socket,
         pool = pool,
         longest_idle = opts.pool and opts.pool.idle_timeout,

@@ -285,15 +285,17 @@ end
 --- Makes a supply of connections over a pool.
 ---@param pool moonwire.Pool
 ---@param limits table? of the connections' codecs
+---@param compat table? of the connections' codecs
 ---@param longest_idle number?
 ---@return moonwire.client.Supply
-function supply.new(pool, limits, longest_idle)
+function supply.new(pool, limits, compat, longest_idle)
     local self = setmetatable({
         pool = pool, slots = {}, closed = false, longest_idle = longest_idle,
         counted = { peer_closed_idle = 0, unsolicited = 0 },
     }, Supply)
     self.connection_options = {
         limits = limits,
+        compat = compat,
         on_idle = function(connection)
             came_idle(self, connection)
         end,
