@@ -251,7 +251,8 @@ request(struct side *client, struct side *server, struct message *m,
     ptrdiff_t at;
 
     must(mw_h1_request_size(&parts) <= sizeof(memory));
-    if (mw_h1_request_build(&head, &parts, memory, &at) != MW_OK)
+    if (mw_h1_request_build(&head, &parts, memory, &at) != MW_OK ||
+        head.is_connect) /* a tunnel is for the other targets */
         return false;
     must(head.len <= mw_h1_request_size(&parts));
     must(mw_h1_send_request(client->h1, &head) == MW_OK);
