@@ -1,5 +1,5 @@
--- Responses without end where an end is due: rows 9 to 11 and 19. What is sent in large is sent with
--- small limits too, so that it can be cut at every place.
+-- Responses without end where an end is due: rows 9 to 11 and 19. What meets a large limit meets a
+-- small one too, so that it can be cut at every place.
 local kit = require "spec.hostile.kit"
 
 local ROOM = 600000 -- bytes that may be on their way when a limit is met
@@ -103,7 +103,8 @@ end
 local PROCESSING = "HTTP/1.1 102 Processing\r\n\r\n"
 
 kit.rows(describe, it, "informational responses", {
-    kit.refused(19, "102 without end is stopped at 32", "EH1_INFORMATIONAL", endless("", PROCESSING),
+    kit.refused(19, "102 without end is stopped at 32", "EH1_INFORMATIONAL",
+        endless("", PROCESSING),
         { kind = "limit", match = "1xx.*more than 32", informational = processing(32),
             length = #PROCESSING * 34 }),
     kit.refused(19, "10 000 x 102, then 200, is stopped at 32", "EH1_INFORMATIONAL",
@@ -111,7 +112,8 @@ kit.rows(describe, it, "informational responses", {
         { kind = "limit", match = "1xx.*more than 32", informational = processing(32),
             bulky = true }),
     kit.refused(19, "32 x 102 with large heads are stopped at the budget that all heads share",
-        "EH1_HEAD_BYTES", ("HTTP/1.1 102 Processing\r\nX-A: " .. ("b"):rep(9000) .. "\r\n\r\n"):rep(31)
+        "EH1_HEAD_BYTES",
+        ("HTTP/1.1 102 Processing\r\nX-A: " .. ("b"):rep(9000) .. "\r\n\r\n"):rep(31)
             .. kit.reply("Content-Length: 0"),
         { kind = "limit", match = "header section", informational = processing(7), bulky = true }),
     { "32 x 102, then 200, is delivered", row = 19, informational = processing(32), body = "hi",
