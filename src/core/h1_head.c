@@ -188,6 +188,9 @@ check_framing(struct mw_h1 *h1)
         return mw_h1_fail(h1, MW_EH1_CODING, "Transfer-Encoding on HTTP/1.0");
     if (facts->coded && !facts->chunked)
         return mw_h1_fail(h1, MW_EH1_CODING, "not exactly one \"chunked\"");
+    if (facts->chunked && (h1->parser.flags & F_CHUNKED) == 0)
+        return mw_h1_fail(/* llhttp would take the framing for the body */
+            h1, MW_EH1_CODING, "a blank behind \"chunked\" that is no space");
     return MW_OK;
 }
 

@@ -96,9 +96,9 @@ struct mw_h1 {
     size_t head_bytes; /* of all heads in this exchange */
     size_t trailer_bytes;
     size_t informational;
-    uint64_t overhead; /* chunk framing */
-    uint64_t body_in;  /* of this message */
-    uint64_t body_left;
+    uint64_t overhead;     /* chunk framing */
+    uint64_t body_in;      /* of this message */
+    uint64_t body_left;    /* of it, or of the chunk */
     struct mw_slice piece; /* chunk data not yet given out */
     struct mw_slice body;  /* what MW_H1_BODY gave */
     enum mw_h1_framing rx_framing;

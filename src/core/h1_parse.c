@@ -87,7 +87,8 @@ on_chunk_header(llhttp_t *parser)
         mw_h1_fail(h1, MW_EH1_CHUNK, "a chunk larger than 2^53-1 bytes");
         return -1;
     }
-    h1->last_chunk = parser->content_length == 0;
+    h1->body_left = parser->content_length;
+    h1->last_chunk = h1->body_left == 0;
     return h1->last_chunk ? HPE_PAUSED : HPE_OK;
 }
 
@@ -97,6 +98,11 @@ on_body(llhttp_t *parser, const char *at, size_t len)
     struct mw_h1 *h1 = parser->data;
 
     assert(h1->piece.len == 0);
+    if (len > h1->body_left) { /* then we don't agree on where we are */
+        mw_h1_fail(h1, MW_EH1_CHUNK, "bytes outside of a chunk");
+        return -1;
+    }
+    h1->body_left -= len;
     h1->piece = (struct mw_slice){at, len};
     return HPE_PAUSED;
 }
