@@ -153,11 +153,14 @@ trim_fields(struct mw_headers *h)
 {
     for (size_t i = 0; i < h->count; i++) {
         struct mw_field *f = &h->fields[i];
-        size_t len = mw_trim(h->block + f->value, f->value_len).len;
+        const char *value = h->block + f->value;
 
         /* the parser has cut off what stands before the value */
-        h->live -= f->value_len - len;
-        f->value_len = (uint32_t)len;
+        while (f->value_len > 0 && (value[f->value_len - 1] == ' ' ||
+                                       value[f->value_len - 1] == '\t')) {
+            f->value_len--;
+            h->live--;
+        }
     }
     h->received = true;
 }
