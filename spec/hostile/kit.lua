@@ -58,7 +58,7 @@ end
 --- Makes the request of a case and reads its answer.
 ---@return table result response, text, err, informational
 local function ask(w, case)
-    local seen, opts = {}, { timeout = 5 }
+    local seen, opts = {}, { timeout = 10 }
     for name, value in pairs(case.opts or {}) do
         opts[name] = value
     end

@@ -12,7 +12,7 @@ local support = require "spec.support"
 local HEALTHY = "healthy\n"
 local HEALTHY_REPLY = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" .. HEALTHY
 local WHOLE = { name = "whole" }
-local PATIENCE = 2 -- seconds for what has to happen next
+local PATIENCE = 5 -- seconds for what has to happen next
 
 ---@class hostile.World
 ---@field name "mock"|"socket"
@@ -83,7 +83,7 @@ end
 --- Gets a healthy answer.
 ---@return boolean reused over a connection that was open already
 function methods:get_healthy()
-    local response = assert(self.client:get(self.url .. "/healthy", { timeout = 5 }))
+    local response = assert(self.client:get(self.url .. "/healthy", { timeout = 10 }))
     assert(response.status == 200 and assert(response:text()) == HEALTHY,
         "the healthy path did not give its own answer")
     return response.timing.reused
