@@ -12,7 +12,7 @@ local SIZES = { 0, 1, 5, 40, 300, 300, 2000 }
 -- What happens on a connection that the server would keep.
 local AFTER = {
     "nothing", "nothing", "nothing", "nothing", "nothing", "nothing", "nothing", "blank", "poison",
-    "late_poison", "eof", "close", "reset", "timeout_408",
+    "late_poison", "hidden_poison", "eof", "close", "reset", "timeout_408",
 }
 
 local function body_size(chance, large)
@@ -163,7 +163,7 @@ function answer.new(chance, request, attempt, opts)
     choose_cut(a, chance)
     a.after = a.keeps and chance:pick(AFTER) or chance:pick { "eof", "eof", "close", "nothing" }
     a.after_delay = chance:chance(0.5) and 0 or chance:seconds(4)
-    if a.after == "poison" or a.after == "late_poison" then
+    if a.after:find "poison" then
         a.extra = chance:chance(0.3) and "x" or poison(a.tag)
     elseif a.after == "timeout_408" then
         a.extra = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

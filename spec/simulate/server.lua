@@ -97,6 +97,18 @@ end
 
 after.late_poison = after.poison
 
+-- Nothing gets through to the server for a while; what it sends then comes before any request.
+function after.hidden_poison(conn, a, exchange)
+    conn.peer:block_writes(true)
+    push(conn, conn.chance:seconds(1))
+    push(conn, function()
+        if conn.exchange == exchange then
+            after.poison(conn, a)
+        end
+        conn.peer:block_writes(false)
+    end)
+end
+
 function after.timeout_408(conn, a)
     conn.poisoned = true
     conn.peer:send(a.extra)
@@ -126,7 +138,7 @@ local function answered(conn, exchange)
     push(conn, function()
         if conn.exchange == exchange then
             conn.world:count("after " .. a.after)
-            after[a.after](conn, a)
+            after[a.after](conn, a, exchange)
         end
     end)
 end
