@@ -41,7 +41,9 @@ return {
     {
         moonwire = "refuses", title = "More than the limits allow: fields, head, trailers, 1xx",
         "^fields: ", "^field of ", "^reason of ", "^empty lines before", "^trace header_many",
-        "^trace header_large", "^trace reason_endless", "^trace empty_lines_endless", "^trailers: ",
+        "^trace header_large", "^trace header_10000",
+        "^trace header_blanks_endless", "^trace reason_endless", "^trace empty_lines_endless",
+        "^trailers: ",
         "^trace trailers_many", "^informational heads",
         why = "RFC 9110 leaves limits to the client (5.4), and without them a server can fill its "
             .. "memory (17.5). moonwire takes 64 KiB of head, counting the status line, empty "
@@ -69,7 +71,8 @@ return {
             .. "then depends on who reads it: curl 7.88, for one, takes `Content-Length: 4` "
             .. "folded with ` 5` for 4 and drops the rest. The section asks a user agent to put "
             .. "a space in place of each fold; moonwire refuses the response, since two "
-            .. "readers that differ about a fold can be shown two messages.",
+            .. "readers that differ about a fold can be shown two messages. A client made with "
+            .. "`compat = { obs_fold = true }` joins them, but never those that frame.",
     },
     {
         moonwire = "refuses", title = "Lines of the head that don't end with CRLF",
@@ -99,7 +102,7 @@ return {
     {
         moonwire = "refuses", title = "Transfer-Encoding and Content-Length in one head",
         "^coding fields .-Content%-Length", "^trace te_and_length", "^trace length_and_te",
-        "^trace te_other_and_length", "^%S+ with both",
+        "^trace te_other_and_length", "^%S+ with both", "^trace head_both",
         why = "This is how responses are split and requests smuggled, and ought to be handled as "
             .. "an error (RFC 9112, 6.3). Bodiless answers make no difference: the same bytes may "
             .. "be read with a body by somebody else.",
@@ -113,7 +116,7 @@ return {
     },
     {
         moonwire = "refuses", title = "Content-Length that is not one number",
-        "^length ", "^trace length_", "^20%d with a bad length",
+        "^length ", "^trace length_", "^20%d with a bad length", "^trace head_length_",
         "^304 with a bad length", "^informational %d+ with \"Content%-Length: x",
         why = "Digits and nothing else (RFC 9110, 8.6), and an invalid length is an error that "
             .. "can't be recovered from (RFC 9112, 6.3). A list of equal numbers may be read as "
@@ -123,13 +126,13 @@ return {
     },
     {
         moonwire = "refuses", title = "Transfer-Encoding in HTTP/1.0",
-        "^coding in HTTP/1.0", "^trace te_1_0",
+        "^coding in HTTP/1.0", "^trace te_1_0", "^trace head_te_1_0",
         why = "The framing of such a message is faulty (RFC 9112, 6.1): HTTP/1.0 has no transfer "
             .. "codings, so whoever wrote it did not write the body's framing.",
     },
     {
         moonwire = "refuses", title = "Transfer-Encoding that is not exactly `chunked`",
-        "^coding ", "^trace te_", "^%S+ with a bad coding",
+        "^coding ", "^trace te_", "^%S+ with a bad coding", "^trace not_modified_te",
         why = "moonwire asks for no other coding (it sends no TE), so a server may apply no other "
             .. "(RFC 9112, 7.4), and chunked comes last and once (6.1, 7.1). What the others do "
             .. "with an unknown coding, reading up to the end of the connection, hands the frames "
@@ -155,7 +158,8 @@ return {
     },
     {
         moonwire = "refuses", title = "Lines of the chunked framing that don't end with CRLF",
-        "^chunk lines", "^chunk size \"6\"", "^trace chunk_data_lf", "^trace chunk_size_lf",
+        "^chunk lines", "^chunk size \"6\"", "^trace chunk_data_lf", "^trace chunk_data_short",
+        "^trace chunk_last_lf", "^trace chunk_size_lf",
         why = "Each line ends with CRLF, and so does the data of each chunk (RFC 9112, 7.1); the "
             .. "leave to take LF alone is for the head (2.2). Without the CRLF at the very end the "
             .. "body is incomplete (8).",
@@ -168,7 +172,7 @@ return {
     },
     {
         moonwire = "refuses", title = "Chunk extensions that are none",
-        "^chunk extension", "^trace chunk_ext_[cn]",
+        "^chunk extension", "^trace chunk_ext_[cnsu]", "^trace chunk_ext_empty",
         why = "An extension has a name, which is a token, and a value that is a token or a quoted "
             .. "string (RFC 9112, 7.1.1). Extensions are dropped, but where they end is framing: "
             .. "a CR, LF or NUL in one is how two parsers come to see two bodies. Whitespace "
@@ -177,7 +181,9 @@ return {
     },
     {
         moonwire = "refuses", title = "Trailers that are no fields",
-        "^trailer \"", "^trace trailers_length",
+        "^trailer \"", "^trace trailers_length", "^trace trailers_ctl",
+        "^trace trailers_cut", "^trace trailers_fold", "^trace trailers_lf",
+        "^trace trailers_space",
         why = "A trailer section is made of field lines, by the same rules as a head (RFC 9112, "
             .. "7.1.2). A Content-Length in it is a second framing (RFC 9110, 6.5.1): llhttp "
             .. "refuses it, and so do we.",
