@@ -25,6 +25,7 @@ describe("codec input", function()
     it("is read to its end and no byte further", function()
         local status, output = wrapped.run_specs("guard_page", wrapped.codec_specs())
         assert.equal(0, status, output)
+        assert.matches("core/h1_spec%.lua +ok %d%d%d in", output)
         assert.matches(" passed, 0 failed\n$", output)
     end)
 

@@ -23,7 +23,7 @@ end
 function M.codec_specs()
     local files = {}
     local folder = support.quote(support.root .. "/spec/core")
-    local list = assert(io.popen("ls " .. folder .. "/h1_*_spec.lua"))
+    local list = assert(io.popen("ls " .. folder .. "/h1*_spec.lua"))
     for path in list:lines() do
         files[#files + 1] = path
     end
