@@ -13,11 +13,17 @@
 /* What one codec reads from. */
 struct lease {
     const struct mw_h1 *h1; /* NULL: free */
-    char *base;
-    size_t size; /* what can be read; one page more is mapped */
+    char *base;             /* owned; kept for the next codec */
+    size_t size;            /* what can be read; one page more is mapped */
+    size_t used;            /* at its end */
 };
 
-static struct lease leases[4096];
+enum {
+    LEASES = 64
+};
+
+static struct lease leases[LEASES];
+static unsigned oldest;
 
 int __real_mw_h1_feed(struct mw_h1 *h1, const char *data, size_t len);
 void __real_mw_h1_free(struct mw_h1 *h1);
@@ -31,20 +37,20 @@ give_up(const char *what)
     abort();
 }
 
+/* Spoils what was lent. */
 static void
 release(struct lease *lease)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-    if (lease->base != NULL)
-        munmap(lease->base, lease->size + page);
-    *lease = (struct lease){0};
+    if (lease->used > 0)
+        memset(lease->base + lease->size - lease->used, 0xDD, lease->used);
+    lease->used = 0;
+    lease->h1 = NULL;
 }
 
 static struct lease *
 find(const struct mw_h1 *h1)
 {
-    for (size_t i = 0; i < sizeof(leases) / sizeof(leases[0]); i++) {
+    for (unsigned i = 0; i < LEASES; i++) {
         if (leases[i].h1 == h1)
             return &leases[i];
     }
@@ -52,16 +58,16 @@ find(const struct mw_h1 *h1)
 }
 
 static void
-reserve(struct lease *lease, const struct mw_h1 *h1, size_t len)
+reserve(struct lease *lease, size_t len)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t size = (len + page - 1) / page * page;
 
-    if (lease->h1 == h1 && lease->size >= len) {
-        memset(lease->base, 0xDD, lease->size);
-        return;
-    }
     release(lease);
+    if (lease->size >= len)
+        return;
+    if (lease->base != NULL)
+        munmap(lease->base, lease->size + page);
     lease->base = mmap(NULL, size + page, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (lease->base == MAP_FAILED)
@@ -69,7 +75,6 @@ reserve(struct lease *lease, const struct mw_h1 *h1, size_t len)
     if (mprotect(lease->base + size, page, PROT_NONE) == -1)
         give_up("mprotect");
     lease->size = size;
-    lease->h1 = h1;
 }
 
 int
@@ -83,9 +88,11 @@ __wrap_mw_h1_feed(struct mw_h1 *h1, const char *data, size_t len)
         return err;
     if (lease == NULL)
         lease = find(NULL);
-    if (lease == NULL)
-        give_up("too many codecs at once");
-    reserve(lease, h1, len);
+    if (lease == NULL) /* that codec is forgotten, and was not freed yet */
+        lease = &leases[oldest++ % LEASES];
+    reserve(lease, len);
+    lease->h1 = h1;
+    lease->used = len;
     copy = lease->base + lease->size - len;
     memcpy(copy, data, len);
     return __real_mw_h1_feed(h1, copy, len);
@@ -108,7 +115,7 @@ int
 guard_page_overread(void *L)
 {
     (void)L;
-    for (size_t i = 0; i < sizeof(leases) / sizeof(leases[0]); i++) {
+    for (unsigned i = 0; i < LEASES; i++) {
         if (leases[i].h1 != NULL)
             return *(volatile char *)(leases[i].base + leases[i].size) & 0;
     }
