@@ -32,7 +32,6 @@ system = $(patsubst -I%,-isystem %,$(1))# no warnings from other people's header
 # SAN=1: all of it under the sanitizers, with a luajit of its own to run the specs
 ifeq ($(origin SAN),command line)
 SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-SAN_LINK := -Wl,-z,nodelete# so that a leak that is found at exit still has names
 override CFLAGS += $(SAN_FLAGS)
 endif
 
@@ -53,7 +52,8 @@ LLHTTP_LIBS := $(wildcard .deps/usr/lib/*/libllhttp.a)
 endif
 
 CORE_LIBS := $(LLHTTP_LIBS) -lev $(or $(call pkg,--libs libcares),-lcares) \
-	$(or $(call pkg,--libs liburiparser),-luriparser) $(or $(call pkg,--libs zlib),-lz)
+	$(or $(call pkg,--libs liburiparser),-luriparser) $(or $(call pkg,--libs zlib),-lz) \
+	$(or $(call pkg,--libs openssl),-lssl -lcrypto)
 MAIN_LIBS := $(LUA_LIBS) $(or $(call pkg,--libs libedit),-ledit)
 
 OWN := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Wall -Wextra -Wconversion -Wshadow \
@@ -64,7 +64,9 @@ MAIN_OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/main.c))
 SAN_OBJ := $(if $(SAN),$(BUILD)/obj/san/newstate.o)
 CORE := $(BUILD)/moonwire/core.so
 MAIN := $(if $(MAIN_OBJ),$(BUILD)/bin/moonwire)
-LINK_CORE = $(CC) $(CFLAGS) $(LDFLAGS) $(SAN_LINK) -shared -pthread -Wl,--as-needed \
+# nodelete: finalizers that run while a Lua state closes may still make objects of the core when the
+# handle of its library is collected already
+LINK_CORE = $(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,nodelete -shared -pthread -Wl,--as-needed \
 	-Wl,--version-script=src/moonwire.map -o $(CORE) $(OBJ) $(CORE_LIBS)
 LINK_MAIN = $(CC) $(CFLAGS) $(LDFLAGS) -pthread -Wl,-E -o $(MAIN) $(MAIN_OBJ) $(SAN_OBJ) $(MAIN_LIBS)
 

@@ -75,13 +75,6 @@ local function use_backend(self, level)
     return backend
 end
 
-local function no_tls(data)
-    return nil, errors.new {
-        kind = "tls", phase = "tls", url = data.url,
-        message = "https:// needs TLS, and this build speaks http:// only as yet",
-    }
-end
-
 -- What connection:request needs to know.
 local function sending_for(self, deadline, timeouts, opts)
     if not opts and deadline == huge then
@@ -111,8 +104,14 @@ local function send(self, request, opts, level)
     end
     if not data.origin then
         error("CONNECT opens a tunnel: send it over a connection of moonwire.connection", level + 1)
-    elseif data.origin:byte(5) == 115 then -- the s of https
-        return no_tls(data)
+    end
+    local context, suffix = nil, ""
+    if data.origin:byte(5) == 115 then -- the s of https
+        context, suffix = settings.tls:context_for(opts and opts.tls, level + 1)
+        if not context then
+            suffix.url = data.url
+            return nil, suffix
+        end
     end
     local started = backend:now()
     local deadline = timeouts.total and started + timeouts.total or huge
@@ -125,7 +124,8 @@ local function send(self, request, opts, level)
     return (data.expect and exchange_expecting or exchange)(self, {
         request = request,
         data = data,
-        key = path and data.origin .. " " .. path or data.origin,
+        key = path and data.origin .. suffix .. " " .. path or data.origin .. suffix,
+        tls = context,
         path = path,
         started = started,
         deadline = deadline,
@@ -228,6 +228,7 @@ end
 ---@field retry boolean? false: never send a request twice, however harmless that is
 ---@field max_body integer? a longer body is an error of kind "limit"
 ---@field unix_socket string? path of the socket to connect to, whatever the URL's host
+---@field tls moonwire.TlsOptions? they replace the client's of the same name
 ---@field on_informational fun(status: integer, headers: moonwire.core.Headers)?
 ---@field progress fun(received: integer, total: integer?)?
 
@@ -354,6 +355,7 @@ local client = {}
 ---@field pool table? limits of moonwire.pool
 ---@field expect boolean|integer|nil as for a request
 ---@field retry boolean? as for a request
+---@field tls moonwire.TlsOptions? for https: who is trusted, what is shown
 ---@field limits table? on what a peer may send: {head_bytes, header_count, chunk_overhead, ...}
 ---@field compat {obs_fold: boolean?}? what is taken from a peer although it is wrong: obs_fold, a
 ---  field over several lines, which are joined by a space; never one that frames the message
@@ -365,8 +367,7 @@ function client.new(opts)
     local settings = options.client(opts, 2)
     return setmetatable({
         settings = settings,
-        supply = supply.new(settings.pool, settings.limits, settings.compat,
-            settings.longest_idle),
+        supply = supply.new(settings),
         recent = {},
         older = {},
         recent_count = 0,

@@ -21,6 +21,13 @@
     X(ENODATA, "resolve", "the host name has no address")                      \
     X(EBADNAME, "resolve", "not a host name")                                  \
     X(ERESOLVE, "resolve", "the name servers gave no usable answer")           \
+    /* TLS; the words behind them are those of mw_tls_detail() */              \
+    X(ETLS, "tls", "TLS failed")                                               \
+    X(ETLS_ALERT, "tls", "the peer refused TLS")                               \
+    X(ETLS_CERTIFICATE, "tls", "the peer's certificate is not accepted")       \
+    X(ETLS_PIN, "tls", "the peer's key is not among the pins")                 \
+    X(ETLS_TRUNCATED, "closed",                                                \
+        "the peer closed the connection without TLS's close_notify")           \
     /* HTTP/1.1, what a peer sent */                                           \
     X(EH1_SYNTAX, "protocol", "not valid HTTP/1.1 (RFC 9112 section 2.1)")     \
     X(EH1_VERSION, "protocol",                                                 \

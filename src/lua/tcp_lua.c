@@ -4,6 +4,7 @@
 #include "core/err.h"
 #include "lua/h1_lua.h"
 #include "lua/loop_lua.h"
+#include "lua/tcp_lua.h"
 #include "lua/util.h"
 
 /* What one recv() may take; the room is one per loop, not per socket. */
@@ -28,6 +29,12 @@ check_tcp(lua_State *L, int idx)
     struct tcp *tcp = mwL_check(L, idx, &tcp_type);
 
     return &tcp->core;
+}
+
+struct mw_tcp *
+mwL_check_tcp(lua_State *L, int idx)
+{
+    return check_tcp(L, idx);
 }
 
 /* Arguments 2 to 4: family, address, port. */
@@ -202,15 +209,10 @@ l_tcp_send_from(lua_State *L)
     return 1;
 }
 
-static int
-l_tcp_wait(lua_State *L)
+int
+mwL_tcp_wait(lua_State *L, struct mw_tcp *tcp, bool is_reader, bool is_writer)
 {
-    static const char *const names[] = {"read", "write", "both", NULL};
-    struct mw_tcp *tcp = check_tcp(L, 1);
-    int direction = luaL_checkoption(L, 3, NULL, names);
     double seconds = mwL_check_seconds(L, 4);
-    bool is_reader = direction != 1;
-    bool is_writer = direction != 0;
     struct mwL_thread *thread = mwL_check_thread(L, 2);
 
     if (mw_tcp_is_closed(tcp)) {
@@ -228,7 +230,19 @@ l_tcp_wait(lua_State *L)
         mw_waiter_watch(&thread->waiter, &tcp->read);
     if (is_writer)
         mw_waiter_watch(&thread->waiter, &tcp->write);
+    if (!is_reader && !is_writer)
+        (void)mw_waiter_end(&thread->waiter, MW_OK);
     return mwL_wait(L, thread, 2);
+}
+
+static int
+l_tcp_wait(lua_State *L)
+{
+    static const char *const names[] = {"read", "write", "both", NULL};
+    struct mw_tcp *tcp = check_tcp(L, 1);
+    int direction = luaL_checkoption(L, 3, NULL, names);
+
+    return mwL_tcp_wait(L, tcp, direction != 1, direction != 0);
 }
 
 static int
@@ -265,8 +279,8 @@ l_tcp_is_closed(lua_State *L)
     return 1;
 }
 
-static int
-push_address(lua_State *L, int err, const struct mw_address *address)
+int
+mwL_push_address(lua_State *L, int err, const struct mw_address *address)
 {
     if (err != MW_OK)
         return mwL_fail(L, err);
@@ -292,7 +306,7 @@ l_tcp_peer(lua_State *L)
     struct mw_address address;
     int err = mw_tcp_peer(check_tcp(L, 1), &address);
 
-    return push_address(L, err, &address);
+    return mwL_push_address(L, err, &address);
 }
 
 static int
@@ -301,7 +315,7 @@ l_tcp_name(lua_State *L)
     struct mw_address address;
     int err = mw_tcp_name(check_tcp(L, 1), &address);
 
-    return push_address(L, err, &address);
+    return mwL_push_address(L, err, &address);
 }
 
 static int

@@ -3,6 +3,7 @@
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local thread = require "moonwire.backend.thread"
+local tls = require "moonwire.backend.tls"
 
 local EAGAIN, EOF, ECLOSED = core.EAGAIN, core.EOF, core.ECLOSED
 local huge = math.huge
@@ -52,11 +53,13 @@ local function wait_to_write(self, deadline)
 end
 
 local function read_error(self, code, extra)
-    return nil, errors.from_code(code, "body", "reading from " .. self.label, extra)
+    return nil, tls.explain(self.core, code,
+        errors.from_code(code, "body", "reading from " .. self.label, extra))
 end
 
 local function write_error(self, code)
-    return nil, errors.from_code(code, "write", "writing to " .. self.label)
+    return nil, tls.explain(self.core, code,
+        errors.from_code(code, "write", "writing to " .. self.label))
 end
 
 -- The next bytes from the socket: data, or nil and a code (EOF among them).
@@ -298,6 +301,69 @@ function methods:try_flush(h1)
         return false
     end
     return write_error(self, code)
+end
+
+local function shake_hands(self, deadline)
+    local socket = self.core
+    while true do
+        local ok, code, direction = socket:handshake()
+        if ok then
+            return true
+        elseif code == EAGAIN then
+            local wait = direction == "write" and wait_to_write or wait_to_read
+            code = wait(self, deadline)
+        end
+        if code < 0 then
+            return nil, code
+        end
+    end
+end
+
+--- Goes over to TLS, as a client, and returns once the handshake is done. When that fails the
+--- stream is closed. Bytes that were read ahead are refused: they came unprotected.
+---@param opts moonwire.TlsOptions|moonwire.TlsContext with server_name: whom the certificate names
+---@param deadline number?
+---@param session moonwire.core.TlsSession? of an earlier connection; it is used up
+---@return true? ok
+---@return moonwire.Error? err kind "tls", "closed", "timeout" or "cancelled", phase "tls"
+function methods:start_tls(opts, deadline, session)
+    check_reader(self)
+    check_writer(self)
+    local context, host = tls.context_and_host(opts, 2)
+    thread.check(self.backend)
+    local doing = ("TLS handshake with %s (%s)"):format(host, self.label)
+    if self.buffer ~= "" then
+        self:close()
+        return nil, errors.new {
+            kind = "tls", phase = "tls", code = "ETLS",
+            message = doing .. ": bytes came before it",
+        }
+    end
+    local socket, code = tls.wrap(self.core, context, host, session)
+    local ok
+    if socket then
+        self.core, self.step = socket, socket.wait
+        ok, code = shake_hands(self, deadline)
+    end
+    if ok then
+        return true
+    end
+    local err = tls.explain(self.core, code, errors.from_code(code, "tls", doing))
+    self:close()
+    return nil, err
+end
+
+--- About its TLS: {version, cipher, alpn, resumed}.
+---@return {version: string, cipher: string, alpn: string?, resumed: boolean}? info nil without TLS
+function methods:tls_info()
+    return tls.info(self.core)
+end
+
+--- For a client: what a later connection to the same host may begin with, once.
+---@return moonwire.core.TlsSession? session
+function methods:take_tls_session()
+    local socket = self.core
+    return socket.take_session and socket:take_session()
 end
 
 --- Ends our direction; reading goes on.

@@ -4,6 +4,7 @@
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
 local pools = require "moonwire.pool"
+local tls = require "moonwire.client.tls"
 local urls = require "moonwire.url"
 
 local options = {}
@@ -17,7 +18,7 @@ local TIMEOUT_NAMES = {
 
 local CLIENT = {
     base_url = true, headers = true, timeout = true, pool = true, max_body = true, limits = true,
-    unix_socket = true, expect = true, retry = true, compat = true,
+    unix_socket = true, expect = true, retry = true, compat = true, tls = true,
 }
 local COMPAT = { obs_fold = true }
 
@@ -28,7 +29,7 @@ local CONTENT = {
 }
 local SENDING = {
     timeout = true, max_body = true, unix_socket = true, on_informational = true, progress = true,
-    retry = true,
+    retry = true, tls = true,
 }
 local REQUEST = { method = true, url = true }
 
@@ -146,6 +147,7 @@ end
 ---@field longest_idle number?
 ---@field expect boolean|integer|nil
 ---@field retry boolean
+---@field tls moonwire.client.Tls
 
 --- The settings of a client out of its options.
 ---@param opts moonwire.ClientOptions?
@@ -190,6 +192,7 @@ function options.client(opts, level)
         longest_idle = opts.pool and opts.pool.idle_timeout,
         expect = opts.expect,
         retry = opts.retry ~= false,
+        tls = tls.new(opts.tls, level + 1),
     }
 end
 
@@ -214,6 +217,9 @@ function options.request(opts, in_one, prepared, level)
     check_max_body(opts.max_body, level + 1)
     check_unix_socket(opts.unix_socket, level + 1)
     check_retry(opts.retry, level + 1)
+    if opts.tls ~= nil then
+        errors.check(level + 1, "tls", "table", opts.tls)
+    end
     if opts.on_informational ~= nil then
         errors.check(level + 1, "on_informational", "function", opts.on_informational)
     end

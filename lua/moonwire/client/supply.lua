@@ -15,6 +15,7 @@ local huge, min = math.huge, math.min
 ---@field data table of requests.data
 ---@field key string what connections are shared by
 ---@field path string? of a unix socket
+---@field tls moonwire.TlsContext? of an https request
 ---@field started number
 ---@field deadline number
 ---@field timeouts table
@@ -26,6 +27,8 @@ local huge, min = math.huge, math.min
 ---@field backend moonwire.Backend? the one its connections live on
 ---@field closed boolean
 ---@field counted table<string, integer> connections closed while idle, by reason
+---@field private tls moonwire.client.Tls
+---@field private secured table<moonwire.Connection, string> keys of those that speak TLS
 ---@field private slots table<moonwire.Connection, moonwire.pool.Slot>
 ---@field private longest_idle number? seconds, whatever a peer allows
 ---@field private reaper moonwire.Thread? closes what has been idle too long; keeps nothing alive
@@ -78,6 +81,10 @@ end
 
 local function came_idle(self, connection)
     local slot = self.slots[connection]
+    local key = self.secured[connection]
+    if key then
+        self.tls:keep_session(key, connection.stream)
+    end
     local lifetime, longest = connection.lifetime, self.longest_idle
     if lifetime and longest then
         lifetime = min(lifetime, longest)
@@ -91,7 +98,7 @@ end
 
 local function was_closed(self, connection, reason)
     local slot, counted = self.slots[connection], self.counted
-    self.slots[connection] = nil
+    self.slots[connection], self.secured[connection] = nil, nil
     if counted[reason] then
         counted[reason] = counted[reason] + 1
     end
@@ -135,29 +142,43 @@ local function wait_turn(self, call, waiter)
         { url = call.data.url })
 end
 
-local function explain_dial(call, err, limit)
+local function explain(call, err, limit, phase)
     err.url = call.data.url
     if err.kind == "timeout" then
-        local whole = limit >= call.deadline
-        err.message = ("%s (%s timeout of %g s)"):format(err.message,
-            whole and "total" or "connect", call.timeouts[whole and "total" or "connect"])
+        local name = limit >= call.deadline and "total" or phase
+        err.message = ("%s (%s timeout of %g s)"):format(err.message, name, call.timeouts[name])
     end
     return nil, err
 end
 
-local function dial(call, limit)
-    if call.path then
-        return net.connect { path = call.path, deadline = limit }
-    end
+-- Connects, and goes over to TLS for an https request.
+local function dial(self, call)
+    local backend, timeouts = self.backend, call.timeouts
     local origin = urls.parse(call.data.origin)
-    return net.connect(origin.host, origin.port, { deadline = limit })
+    local limit = min(call.deadline, backend:now() + timeouts.connect)
+    local stream, err
+    if call.path then
+        stream, err = net.connect { path = call.path, deadline = limit }
+    else
+        stream, err = net.connect(origin.host, origin.port, { deadline = limit })
+    end
+    if not stream then
+        return explain(call, err, limit, "connect")
+    elseif not call.tls then
+        return stream
+    end
+    limit = min(call.deadline, backend:now() + timeouts.tls)
+    local ok
+    ok, err = self.tls:secure(stream, call, origin.host, limit)
+    if not ok then
+        return explain(call, err, limit, "tls")
+    end
+    return stream
 end
 
 -- Opens a connection in a slot that is "opening".
 local function open(self, call, slot)
-    local backend = self.backend
-    local limit = min(call.deadline, backend:now() + call.timeouts.connect)
-    local stream, err = dial(call, limit)
+    local stream, err = dial(self, call)
     if not stream or self.closed then
         self.pool:closed(slot)
         settle(self)
@@ -165,11 +186,12 @@ local function open(self, call, slot)
             stream:close()
             return fail_closed(call)
         end
-        return explain_dial(call, err, limit)
+        return nil, err
     end
     local connection = connections.new(stream, self.connection_options)
     self.slots[connection] = slot
-    self.pool:opened(slot, connection, backend:now())
+    self.secured[connection] = call.tls and call.key
+    self.pool:opened(slot, connection, self.backend:now())
     return slot
 end
 
@@ -283,19 +305,18 @@ function methods:close()
 end
 
 --- Makes a supply of connections over a pool.
----@param pool moonwire.Pool
----@param limits table? of the connections' codecs
----@param compat table? of the connections' codecs
----@param longest_idle number?
+---@param settings moonwire.client.Settings
 ---@return moonwire.client.Supply
-function supply.new(pool, limits, compat, longest_idle)
+function supply.new(settings)
+    local pool = settings.pool
     local self = setmetatable({
-        pool = pool, slots = {}, closed = false, longest_idle = longest_idle,
+        pool = pool, slots = {}, closed = false, longest_idle = settings.longest_idle,
+        tls = settings.tls, secured = {},
         counted = { peer_closed_idle = 0, unsolicited = 0 },
     }, Supply)
     self.connection_options = {
-        limits = limits,
-        compat = compat,
+        limits = settings.limits,
+        compat = settings.compat,
         on_idle = function(connection)
             came_idle(self, connection)
         end,

@@ -1,0 +1,224 @@
+-- TLS over a socket object of a backend: checks its options, makes contexts, wraps the socket. It
+-- never waits and never reads a certificate itself.
+local core = require "moonwire.core"
+local errors = require "moonwire.error"
+local layer = require "moonwire.backend.tls_layer"
+
+local tls = {}
+
+--- Who is trusted and what is shown. `ca_file`, `ca_path` and `ca` stand in for the system's CAs.
+---@class moonwire.TlsOptions
+---@field verify boolean? false: take any certificate
+---@field ca_file string? path of CA certificates (PEM)
+---@field ca_path string? path of a folder of them, hashed
+---@field ca string? CA certificates (PEM)
+---@field cert string? our certificate: a path, or PEM, with those that lead to its CA
+---@field key string? its key, a path or PEM; in `cert` when not given
+---@field key_password string?
+---@field server_name string? whom the certificate must name, instead of the URL's host
+---@field min_version "1.2"|"1.3"|nil
+---@field max_version "1.2"|"1.3"|nil
+---@field ciphers string? as OpenSSL writes them, those of TLS 1.3 too
+---@field alpn string[]? protocols to offer: { "http/1.1" }
+---@field pins string[]? SHA-256 of the server's public key, "sha256/<base64>": one must fit
+
+--- Options made ready, to be used for any number of streams.
+---@class moonwire.TlsContext
+---@field core moonwire.core.TlsContext
+---@field verify boolean
+---@field server_name string?
+---@field source string where CAs are looked for
+local Context = { __name = "moonwire.TlsContext" }
+
+local OPTIONS = {
+    verify = "boolean", ca_file = "string", ca_path = "string", ca = "string", cert = "string",
+    key = "string", key_password = "string", server_name = "string", min_version = "string",
+    max_version = "string", ciphers = "string", alpn = "table", pins = "table",
+}
+
+local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+-- The 32 bytes of "sha256/<base64>"; nil when it is none.
+local function pin_bytes(text)
+    local encoded = type(text) == "string" and text:match "^sha256//?([%w+/]+)=$"
+    if not encoded or #encoded ~= 43 then
+        return nil
+    end
+    local bytes, bits, count = {}, 0, 0
+    for letter in encoded:gmatch "." do
+        bits, count = bits * 64 + BASE64:find(letter, 1, true) - 1, count + 6
+        if count >= 8 then
+            count = count - 8
+            bytes[#bytes + 1] = string.char(math.floor(bits / 2 ^ count))
+            bits = bits % 2 ^ count
+        end
+    end
+    return table.concat(bytes)
+end
+
+local function joined_pins(pins, level)
+    if not pins then
+        return nil
+    end
+    local all = {}
+    for i, pin in ipairs(pins) do
+        all[i] = pin_bytes(pin)
+        if not all[i] then
+            error(("bad argument 'tls.pins' (item %d: \"sha256/<base64>\" expected)"):format(i),
+                level + 1)
+        end
+    end
+    if #all == 0 or #all > 16 then
+        errors.argument(level + 1, "tls.pins", "list of 1 to 16 pins", pins)
+    end
+    return table.concat(all)
+end
+
+-- A list of protocols as it goes over the wire.
+local function joined_alpn(alpn, level)
+    local all = {}
+    for i, name in ipairs(alpn or { "http/1.1" }) do
+        if type(name) ~= "string" or name == "" or #name > 255 then
+            errors.argument(level + 1, "tls.alpn", "list of protocol names", name)
+        end
+        all[i] = string.char(#name) .. name
+    end
+    return #all > 0 and table.concat(all) or nil
+end
+
+-- TLS 1.3 has suites of its own, which OpenSSL takes apart from the others.
+local function split_ciphers(ciphers)
+    local old, new = {}, {}
+    for name in (ciphers or ""):gmatch "[^: ,]+" do
+        local list = name:find "^TLS_" and new or old
+        list[#list + 1] = name
+    end
+    return old[1] and table.concat(old, ":"), new[1] and table.concat(new, ":")
+end
+
+local function check_names(opts, level)
+    for name, value in pairs(opts) do
+        local expected = OPTIONS[name]
+        if not expected then
+            error(("unknown option 'tls.%s' (known: alpn ca ca_file ca_path cert ciphers key "
+                .. "key_password max_version min_version pins server_name verify)")
+                :format(tostring(name)), level + 1)
+        elseif type(value) ~= expected or value == "" then
+            errors.argument(level + 1, "tls." .. name, expected, value)
+        end
+    end
+    if opts.key and not opts.cert then
+        error("bad argument 'tls.key' (there is no tls.cert that it belongs to)", level + 1)
+    end
+end
+
+--- Makes options ready: files are read now.
+---@param opts moonwire.TlsOptions?
+---@param level integer whose fault a wrong value is: 1 the caller
+---@return moonwire.TlsContext? context
+---@return moonwire.Error? err kind "tls": a file that isn't there, a key that doesn't fit
+function tls.context(opts, level)
+    if opts ~= nil and type(opts) ~= "table" then
+        errors.argument(level + 1, "tls", "table", opts)
+    end
+    opts = opts or {}
+    check_names(opts, level + 1)
+    local ciphers, suites = split_ciphers(opts.ciphers)
+    local made, code, detail = core.tls_context {
+        unverified = opts.verify == false,
+        ca_file = opts.ca_file, ca_path = opts.ca_path, ca = opts.ca,
+        cert = opts.cert, key = opts.key, key_password = opts.key_password,
+        min_version = opts.min_version, max_version = opts.max_version,
+        ciphers = ciphers or nil, suites = suites or nil,
+        alpn = joined_alpn(opts.alpn, level + 1), pins = joined_pins(opts.pins, level + 1),
+    }
+    if not made then
+        local err = errors.from_code(code, "tls")
+        if detail ~= "" then
+            err.message = detail
+        end
+        return nil, err
+    end
+    return setmetatable({
+        core = made, verify = opts.verify ~= false, server_name = opts.server_name,
+        source = made:source(),
+    }, Context)
+end
+
+--- The context that options stand for, and whom the certificate must name; raises when they are
+--- wrong.
+---@param opts moonwire.TlsOptions|moonwire.TlsContext
+---@param level integer whose fault a wrong value is: 1 the caller
+---@return moonwire.TlsContext context, string host
+function tls.context_and_host(opts, level)
+    local context = opts
+    if getmetatable(opts) ~= Context then
+        local err
+        errors.check(level + 1, "opts", "table", opts)
+        context, err = tls.context(opts, level + 1)
+        if not context then
+            error(err.message, level + 1)
+        end
+    end
+    local host = context.server_name
+    if not host then
+        error("start_tls needs server_name: whom the certificate must name", level + 1)
+    end
+    return context, (host:gsub("%%.*$", ""):gsub("(.)%.$", "%1"))
+end
+
+--- The same context for another host.
+---@param context moonwire.TlsContext
+---@param host string
+---@return moonwire.TlsContext
+function tls.for_host(context, host)
+    if context.server_name then
+        return context
+    end
+    return setmetatable({
+        core = context.core, verify = context.verify, source = context.source, server_name = host,
+    }, Context)
+end
+
+--- Wraps a socket object: straight on a socket of the core, else over whatever it is.
+---@param socket moonwire.core.Tcp|moonwire.core.Tls|table
+---@param context moonwire.TlsContext
+---@param host string
+---@param session moonwire.core.TlsSession?
+---@return table? socket with the same methods, and `handshake`
+---@return integer? code
+function tls.wrap(socket, context, host, session)
+    if type(socket) == "userdata" and socket.connect_result then
+        return core.tls(context.core, socket, host, session)
+    end
+    local inner, code = core.tls(context.core, nil, host, session)
+    if not inner then
+        return nil, code
+    end
+    return layer.new(inner, socket)
+end
+
+--- Adds what TLS knows about an error to it.
+---@param socket table
+---@param code integer
+---@param err moonwire.Error
+---@return moonwire.Error err the same
+function tls.explain(socket, code, err)
+    local detail = core.error_kind(code) == "tls" and socket.error_detail and socket:error_detail()
+    if detail and detail ~= "" then
+        err.message = err.message .. ": " .. detail
+    end
+    return err
+end
+
+--- What is spoken on a socket; nil without TLS.
+---@return {version: string, cipher: string, alpn: string?, resumed: boolean}?
+function tls.info(socket)
+    if not socket.info then
+        return nil
+    end
+    local version, cipher, alpn, resumed = socket:info()
+    return version and { version = version, cipher = cipher, alpn = alpn, resumed = resumed }
+end
+
+return tls

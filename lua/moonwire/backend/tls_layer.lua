@@ -1,0 +1,200 @@
+-- TLS over any socket object, such as another TLS or a mock: carries bytes between a session in
+-- memory and the socket below. It never waits by itself and knows nothing of certificates.
+local core = require "moonwire.core"
+
+local EAGAIN, EOF = core.EAGAIN, core.EOF
+local PIECE = 16384
+
+---@class moonwire.TlsLayer
+---@field private tls moonwire.core.Tls in memory
+---@field private below table a socket object
+---@field private owed integer? bytes that are on their way, but of which the caller wasn't told
+---@field private has_to_send boolean the socket below took no more
+local methods = {}
+local Layer = { __index = methods, __name = "moonwire.TlsLayer" }
+
+-- Sends what TLS has to say: true, or nil and a code.
+local function flush(self)
+    local tls, below = self.tls, self.below
+    local data = tls:output()
+    while data ~= "" do
+        local n, code = below:send(data, 1)
+        if not n then
+            self.has_to_send = code == EAGAIN
+            return nil, code
+        end
+        tls:output_sent(n)
+        data = tls:output()
+    end
+    self.has_to_send = false
+    return true
+end
+
+-- Gets bytes for TLS: true, or nil and a code.
+local function fill(self)
+    local _, problem = flush(self)
+    local data, code = self.below:recv(PIECE)
+    if data then
+        return self.tls:feed(data)
+    elseif code == EOF then
+        self.tls:feed_eof()
+        return true
+    end
+    return nil, problem and problem ~= EAGAIN and code == EAGAIN and problem or code
+end
+
+function methods:handshake()
+    while true do
+        local ok, code = self.tls:handshake()
+        if code ~= EAGAIN then
+            local sent, problem = flush(self) -- the last message, or an alert
+            if ok and not sent and problem ~= EAGAIN then
+                return nil, problem
+            end
+            return ok, code
+        end
+        ok, code = fill(self)
+        if not ok then
+            return nil, code, self.has_to_send and "write" or "read"
+        end
+    end
+end
+
+local function receive(self, max)
+    while true do
+        local data, code = self.tls:recv(max)
+        if code ~= EAGAIN then
+            return data, code
+        end
+        local ok, problem = fill(self)
+        if not ok then
+            return nil, problem
+        end
+    end
+end
+
+methods.recv = receive
+methods.recv_now = receive
+
+function methods:recv_into(h1)
+    local data, code = self:recv(PIECE)
+    if not data then
+        return nil, code
+    end
+    h1:feed(data)
+    return #data
+end
+
+--- What is cut off by the socket below counts once all of it is out.
+function methods:send(data, from)
+    local ok, code = flush(self)
+    if not ok then
+        return nil, code
+    end
+    local n = self.owed
+    if not n then
+        n, code = self.tls:send(data, from)
+        if not n then
+            return nil, code
+        end
+        ok, code = flush(self)
+        if not ok then
+            self.owed = n
+            return nil, code
+        end
+    end
+    self.owed = nil
+    return n
+end
+
+function methods:send_from(h1)
+    while h1:has_output() do
+        local n, code = self:send(h1:output(PIECE), 1)
+        if not n then
+            return nil, code
+        end
+        h1:output_sent(n)
+    end
+    return true
+end
+
+function methods:wait(handle, direction, seconds)
+    local below = self.below
+    if direction == "read" and self.has_to_send then
+        direction = "both"
+    end
+    return below.wait(below, handle, direction, seconds)
+end
+
+function methods:is_quiet()
+    while self.tls:is_quiet() do
+        if self.below:is_quiet() then
+            return true
+        end
+        local ok, code = fill(self)
+        if not ok then
+            return code == EAGAIN
+        end
+    end
+    return false
+end
+
+function methods:guard(token)
+    self.below:guard(token)
+end
+
+function methods:shutdown()
+    local ok, code = self.tls:shutdown()
+    if not ok then
+        return nil, code
+    end
+    return flush(self)
+end
+
+function methods:close()
+    if not self.below:is_closed() then
+        self.tls:close()
+        flush(self)
+        self.below:close()
+    end
+end
+
+function methods:is_closed()
+    return self.below:is_closed()
+end
+
+function methods:peer()
+    return self.below:peer()
+end
+
+function methods:name()
+    return self.below:name()
+end
+
+function methods:fd()
+    return self.below:fd()
+end
+
+function methods:error_detail()
+    return self.tls:error_detail()
+end
+
+function methods:info()
+    return self.tls:info()
+end
+
+function methods:take_session()
+    return self.tls:take_session()
+end
+
+local layer = {}
+
+--- Makes a socket object out of a session in memory and the socket object below it.
+---@param tls moonwire.core.Tls
+---@param below table
+---@return moonwire.TlsLayer
+function layer.new(tls, below)
+    return setmetatable({ tls = tls, below = below, has_to_send = false }, Layer)
+end
+
+return layer
