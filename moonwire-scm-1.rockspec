@@ -7,8 +7,9 @@ source = {
 description = {
     summary = "A Lua-scriptable HTTP client runtime",
     detailed = [[
-        HTTP/1.1 with keep-alive, streaming both ways, deadlines that cancel and structured
-        concurrency, in scripts that read like blocking code. A C core (libev, llhttp) for LuaJIT.
+        HTTP/1.1 with keep-alive, TLS that verifies, streaming both ways, deadlines that cancel and
+        structured concurrency, in scripts that read like blocking code. A C core (libev, llhttp,
+        OpenSSL) for LuaJIT.
     ]],
     license = "unreleased", -- a license comes with the first release
     labels = { "http", "network", "async" },

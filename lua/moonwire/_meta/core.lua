@@ -153,6 +153,52 @@ function Tcp:name() end
 ---@return integer fd, or -1
 function Tcp:fd() end
 
+-- TLS --------------------------------------------------------------------------------------------
+
+--- Options made ready (moonwire.TlsOptions, checked before): ca_file, ca_path, ca, cert, key,
+--- key_password, min_version, max_version, ciphers (of TLS 1.2), suites (of 1.3), all strings; alpn
+--- as on the wire; pins, 32 bytes each; unverified. Files are read now.
+---@param options table
+---@return moonwire.core.TlsContext? context, integer? code, string? detail what is wrong
+function core.tls_context(options) end
+---@class moonwire.core.TlsContext
+local TlsContext = {}
+---@return string words where CAs are looked for
+function TlsContext:source() end
+
+--- What a later connection may begin with; used up by that.
+---@class moonwire.core.TlsSession
+
+--- The client's end of TLS, on an open socket, or in memory (nil). `host`: whom the certificate must
+--- name.
+---@param context moonwire.core.TlsContext
+---@param socket moonwire.core.Tcp?
+---@param host string
+---@param session moonwire.core.TlsSession?
+---@return moonwire.core.Tls? tls, integer? code
+function core.tls(context, socket, host, session) end
+
+--- It has the methods of an open Tcp as well; `recv` gives EOF behind close_notify only, and
+--- ETLS_TRUNCATED where the socket just ends; `is_quiet` passes over session tickets; `shutdown`
+--- sends close_notify; `close` does so if that is possible at once, and closes the socket.
+---@class moonwire.core.Tls: moonwire.core.Tcp
+local Tls = {}
+---@return true? ok, integer? code, string? direction "read" or "write": what EAGAIN waits for
+function Tls:handshake() end
+---@return string words on the last error, "" for none
+function Tls:error_detail() end
+---@return string? version, string? cipher, string? alpn, boolean? resumed
+function Tls:info() end
+---@return moonwire.core.TlsSession? session the newest, once
+function Tls:take_session() end
+--- In memory: bytes from the peer, their end, and bytes for the peer.
+---@return true? ok, integer? code
+function Tls:feed(data) end
+function Tls:feed_eof() end
+---@return string
+function Tls:output() end
+function Tls:output_sent(n) end
+
 ---@class moonwire.core.Dns
 local Dns = {}
 --- Looks a name up (A and AAAA side by side, /etc/hosts, numeric, localhost without a network) and
