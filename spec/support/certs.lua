@@ -63,7 +63,8 @@ function methods:issue(name, opts)
     run(self, ("openssl req -new -config config -nodes %s -keyout %s.key -out %s.csr"
         .. " -subj '/CN=%s'"):format(KEYS[opts.key or "ec"], name, name, opts.cn or name))
     run(self, ("openssl ca -batch -config config -cert %s.pem -keyfile %s.key -in %s.csr"
-        .. " -out %s.pem -notext -md %s -startdate %s000000Z -enddate %s000000Z -extfile %s.ext"):format(
+        .. " -out %s.pem -notext -md %s -startdate %s000000Z -enddate %s000000Z"
+        .. " -extfile %s.ext"):format(
         opts.by, opts.by, name, name, opts.md or "sha256", opts.from or "200101",
         opts.till or "400101", name))
 end

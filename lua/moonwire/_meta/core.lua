@@ -169,8 +169,8 @@ function TlsContext:source() end
 --- What a later connection may begin with; used up by that.
 ---@class moonwire.core.TlsSession
 
---- The client's end of TLS, on an open socket, or in memory (nil). `host`: whom the certificate must
---- name.
+--- The client's end of TLS, on an open socket, or in memory (nil). `host`: whom the certificate
+--- must name.
 ---@param context moonwire.core.TlsContext
 ---@param socket moonwire.core.Tcp?
 ---@param host string
