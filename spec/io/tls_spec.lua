@@ -11,6 +11,7 @@ local made = certs.new()
 made:root "root"
 made:root "stranger"
 made:issue("middle", { by = "root", ca = true })
+made:issue("fenced", { by = "root", ca = true, constraints = "permitted;DNS:inside.example" })
 for name, opts in pairs {
     good = { san = "DNS:localhost,IP:127.0.0.1" },
     rsa = { san = "DNS:localhost", key = "rsa" },
@@ -20,6 +21,8 @@ for name, opts in pairs {
     wild = { san = "DNS:*.host.example,DNS:a*.part.example,DNS:*.example" },
     common = { cn = "localhost" },
     behind = { san = "DNS:localhost", by = "middle" },
+    outside = { san = "DNS:localhost", by = "fenced" },
+    inside = { san = "DNS:www.inside.example", by = "fenced" },
     short = { san = "DNS:localhost", key = "short" },
     sha1 = { san = "DNS:localhost", key = "rsa", md = "sha1" },
     client = { cn = "me" },
@@ -144,6 +147,13 @@ describe("certificates", function()
         refused_certificate("(CN=root)", { "good" }, "localhost", nil)
     end)
 
+    it("are refused where their CA has no say", function()
+        refused_certificate("permitted subtree violation",
+            { "outside", chain = "fenced.pem" }, "localhost", TRUST)
+        assert.equal(200, (get({ "inside", chain = "fenced.pem" }, "localhost",
+            { ca_file = ROOT, server_name = "www.inside.example" })))
+    end)
+
     it("are refused with a key or a digest that is too weak", function()
         refused_certificate("EE certificate key too weak",
             { "short", { "-cipher", "ALL:@SECLEVEL=0" } }, "localhost", TRUST)
@@ -255,6 +265,16 @@ describe("SSL_CERT_FILE", function()
             assert.equal(0, code)
         end)
     end
+
+    it("lets a script end with a response that nobody has read", function()
+        local port, process = serve "good"
+        local code, out, problem = support.run({
+            support.moonwire(), "-e", 'print(require("moonwire.http").get(os.getenv "URL").status)',
+        }, { env = { SSL_CERT_FILE = ROOT, URL = "https://localhost:" .. port } })
+        process:kill()
+        assert.equal("200\n", out, problem)
+        assert.equal(0, code)
+    end)
 
     it("must name a file that is there", function()
         local _, _, problem = support.run({ support.moonwire(), "-e", SCRIPT }, {

@@ -53,12 +53,17 @@ function methods:root(name)
         .. " -addext keyUsage=keyCertSign"):format(KEYS.ec, name, name, name))
 end
 
---- Makes a certificate. `by`: its CA's name; san, from, till (YYMMDD), key, md; ca: it is a CA.
+--- Makes a certificate. `by`: its CA's name; san, from, till (YYMMDD), key, md; ca: it is a CA, constraints.
 ---@param name string
 ---@param opts table
 function methods:issue(name, opts)
     local lines = { "basicConstraints = CA:" .. (opts.ca and "TRUE" or "FALSE") }
-    lines[#lines + 1] = opts.san and "subjectAltName = " .. opts.san
+    if opts.constraints then
+        lines[#lines + 1] = "nameConstraints = critical," .. opts.constraints
+    end
+    if opts.san then
+        lines[#lines + 1] = "subjectAltName = " .. opts.san
+    end
     write(self:path(name .. ".ext"), table.concat(lines, "\n") .. "\n")
     run(self, ("openssl req -new -config config -nodes %s -keyout %s.key -out %s.csr"
         .. " -subj '/CN=%s'"):format(KEYS[opts.key or "ec"], name, name, opts.cn or name))
