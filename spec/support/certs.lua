@@ -53,7 +53,8 @@ function methods:root(name)
         .. " -addext keyUsage=keyCertSign"):format(KEYS.ec, name, name, name))
 end
 
---- Makes a certificate. `by`: its CA's name; san, from, till (YYMMDD), key, md; ca: it is a CA, constraints.
+--- Makes a certificate. `by`: its CA's name; san, from, till (YYMMDD), key, md, constraints; ca: it
+--- is a CA.
 ---@param name string
 ---@param opts table
 function methods:issue(name, opts)
