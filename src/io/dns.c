@@ -62,11 +62,12 @@ mw_dns_answer_free(struct mw_dns_answer *answer)
 }
 
 static void
-add_text(struct mw_dns_answer *answer, bool is_ipv6, const char *text)
+add_text(struct mw_dns_answer *answer, bool is_ipv6, const char *text, int ttl)
 {
     struct mw_dns_address *address = &answer->addresses[answer->count++];
 
     address->is_ipv6 = is_ipv6;
+    address->ttl = ttl;
     snprintf(address->text, sizeof(address->text), "%s", text);
 }
 
@@ -129,9 +130,11 @@ is_localhost(const char *name, size_t len)
 }
 
 int
-mw_dns_answer_at_once(
-    const char *name, size_t len, struct mw_dns_answer **answer)
+mw_dns_answer_at_once(const char *name, size_t len, enum mw_dns_family family,
+    struct mw_dns_answer **answer)
 {
+    bool wants_ipv4 = family != MW_DNS_IPV6;
+    bool wants_ipv6 = family != MW_DNS_IPV4;
     unsigned char ignored[sizeof(struct in6_addr)];
     char text[INET6_ADDRSTRLEN] = "";
     bool is_ipv4;
@@ -144,15 +147,17 @@ mw_dns_answer_at_once(
     is_ipv6 = inet_pton(AF_INET6, text, ignored) == 1;
     if (!is_ipv4 && !is_ipv6 && !is_local)
         return is_name(name, len) ? MW_EAGAIN : MW_EBADNAME;
+    if ((is_ipv4 && !wants_ipv4) || (is_ipv6 && !wants_ipv6))
+        return MW_ENODATA;
     *answer = new_answer(2);
     if (*answer == NULL)
         return MW_ENOMEM;
-    if (is_local) {
-        add_text(*answer, true, "::1");
-        add_text(*answer, false, "127.0.0.1");
-    } else {
-        add_text(*answer, is_ipv6, text);
-    }
+    if (is_local && wants_ipv6)
+        add_text(*answer, true, "::1", -1);
+    if (is_local && wants_ipv4)
+        add_text(*answer, false, "127.0.0.1", -1);
+    if (!is_local)
+        add_text(*answer, is_ipv6, text, -1);
     return MW_OK;
 }
 
@@ -179,7 +184,7 @@ copy_answer(const struct ares_addrinfo *result, struct mw_dns_answer **out)
         if (inet_ntop(node->ai_family, bytes, text, sizeof(text)) == NULL)
             continue;
         if (!has_text(answer, text) && answer->count < ADDRESS_MOST)
-            add_text(answer, is_ipv6, text);
+            add_text(answer, is_ipv6, text, node->ai_ttl);
     }
     if (answer->count == 0) {
         free(answer);
@@ -394,10 +399,11 @@ open_channel(struct mw_dns *dns)
 
 void
 mw_dns_ask(struct mw_dns *dns, struct mw_waiter *waiter, const char *name,
-    struct mw_dns_answer **answer)
+    enum mw_dns_family family, struct mw_dns_answer **answer)
 {
+    static const int families[] = {AF_UNSPEC, AF_INET, AF_INET6};
     const struct ares_addrinfo_hints hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+        .ai_family = families[family], .ai_socktype = SOCK_STREAM};
     struct lookup *lookup;
     int err;
 

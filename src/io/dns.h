@@ -8,9 +8,16 @@
 
 #include "io/wait.h"
 
+enum mw_dns_family {
+    MW_DNS_BOTH,
+    MW_DNS_IPV4,
+    MW_DNS_IPV6
+};
+
 /* One address; the text is numeric. */
 struct mw_dns_address {
     bool is_ipv6;
+    int ttl; /* seconds it may be kept; below 0: nobody said */
     char text[64];
 };
 
@@ -39,17 +46,17 @@ void mw_dns_close(struct mw_dns *dns);
 bool mw_dns_is_closed(const struct mw_dns *dns);
 
 /* What can be said about a name without asking anybody: MW_OK and an answer
- * that the caller owns (numeric, localhost), MW_EBADNAME, MW_ENOMEM, or
- * MW_EAGAIN: ask. */
-int mw_dns_answer_at_once(
-    const char *name, size_t len, struct mw_dns_answer **answer);
+ * that the caller owns (numeric, localhost), MW_ENODATA when that has no
+ * address of the family, MW_EBADNAME, MW_ENOMEM, or MW_EAGAIN: ask. */
+int mw_dns_answer_at_once(const char *name, size_t len,
+    enum mw_dns_family family, struct mw_dns_answer **answer);
 
 /* Asks, for a waiter that has just been parked: its wait ends with MW_OK and
  * *answer (which the caller owns) set, with MW_ENOTFOUND, MW_ENODATA,
  * MW_ERESOLVE or MW_ECLOSED, or by somebody else, and then *answer isn't
  * touched any more.  `name` is copied. */
 void mw_dns_ask(struct mw_dns *dns, struct mw_waiter *waiter, const char *name,
-    struct mw_dns_answer **answer);
+    enum mw_dns_family family, struct mw_dns_answer **answer);
 
 void mw_dns_answer_free(struct mw_dns_answer *answer); /* NULL is allowed */
 

@@ -11,8 +11,14 @@
 
 #include "core/err.h"
 
-/* Seconds of silence before the system asks whether the peer is still there. */
-#define KEEPALIVE_IDLE 60
+/* Seconds of silence before the system asks whether the peer is still there,
+ * and between such questions. */
+#define KEEPALIVE_IDLE     60
+#define KEEPALIVE_INTERVAL 15
+
+/* Milliseconds that bytes sent by the connecting side may stay unconfirmed.
+ * Who listens isn't given it: its peer may let it wait for longer than that. */
+#define USER_TIMEOUT 30000
 
 union any_address {
     struct sockaddr any;
@@ -177,6 +183,7 @@ set_options(int fd)
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
 }
 
 /* Returns a fd, or a code. */
@@ -193,8 +200,39 @@ open_socket(const union any_address *address)
     return fd;
 }
 
+/* Binds to an address of this side, with a port that is chosen when the other
+ * side is known.  Returns MW_OK or a code. */
+static int
+bind_from(int fd, const struct mw_address *from)
+{
+    union any_address own;
+    socklen_t len = to_system(from, &own);
+
+    if (len == 0)
+        return MW_EINVAL;
+    set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    return bind(fd, &own.any, len) == 0 ? MW_OK : mw_err_from_errno(errno);
+}
+
+/* Returns a fd that is ready to connect, or a code. */
+static int
+open_client(const union any_address *to, const struct mw_address *from)
+{
+    int fd = open_socket(to);
+    int err = fd >= 0 && from != NULL ? bind_from(fd, from) : MW_OK;
+
+    if (err != MW_OK) {
+        close(fd);
+        return err;
+    }
+    if (fd >= 0 && to->any.sa_family != AF_UNIX)
+        set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT);
+    return fd;
+}
+
 int
-mw_tcp_connect(struct mw_tcp *tcp, const struct mw_address *address)
+mw_tcp_connect(struct mw_tcp *tcp, const struct mw_address *address,
+    const struct mw_address *from)
 {
     union any_address to;
     socklen_t len = to_system(address, &to);
@@ -203,9 +241,9 @@ mw_tcp_connect(struct mw_tcp *tcp, const struct mw_address *address)
 
     if (err != MW_OK)
         return err;
-    if (len == 0)
+    if (len == 0 || (from != NULL && from->family != address->family))
         return MW_EINVAL;
-    fd = open_socket(&to);
+    fd = open_client(&to, from);
     if (fd < 0)
         return fd;
     if (connect(fd, &to.any, len) == 0) {

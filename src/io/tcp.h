@@ -47,8 +47,10 @@ bool mw_tcp_is_closed(const struct mw_tcp *tcp);
 /* Each returns MW_OK (or a count), or an MW_E code; on a closed socket
  * MW_ECLOSED; connect, listen and accept on an open one MW_ESTATE. */
 
-/* MW_EAGAIN: under way; wait for writing, then ask connect_result. */
-int mw_tcp_connect(struct mw_tcp *tcp, const struct mw_address *address);
+/* MW_EAGAIN: under way; wait for writing, then ask connect_result.  `from` is
+ * the address of this side, of the same family; NULL: the system chooses. */
+int mw_tcp_connect(struct mw_tcp *tcp, const struct mw_address *address,
+    const struct mw_address *from);
 int mw_tcp_connect_result(struct mw_tcp *tcp);
 int mw_tcp_listen(
     struct mw_tcp *tcp, const struct mw_address *address, int backlog);

@@ -88,7 +88,7 @@ push_code(lua_State *L, int code)
 }
 
 static int
-l_dns_lookup(lua_State *L)
+lookup(lua_State *L, enum mw_dns_family family)
 {
     struct dns *dns = check_dns(L);
     struct mwL_thread *thread = mwL_check_thread(L, 2);
@@ -101,14 +101,32 @@ l_dns_lookup(lua_State *L)
         return push_code(L, MW_ECLOSED);
     mw_dns_answer_free(thread->answer);
     thread->answer = NULL;
-    err = mw_dns_answer_at_once(host, len, &thread->answer);
+    err = mw_dns_answer_at_once(host, len, family, &thread->answer);
     if (err != MW_EAGAIN)
         return push_code(L, err);
     if (mwL_check_can_wait(L, 2) == NULL)
         return push_code(L, MW_ECLOSED);
     mw_waiter_park(&thread->waiter, seconds);
-    mw_dns_ask(dns->core, &thread->waiter, host, &thread->answer);
+    mw_dns_ask(dns->core, &thread->waiter, host, family, &thread->answer);
     return mwL_wait(L, thread, 2);
+}
+
+static int
+l_dns_lookup(lua_State *L)
+{
+    return lookup(L, MW_DNS_BOTH);
+}
+
+static int
+l_dns_lookup_ipv4(lua_State *L)
+{
+    return lookup(L, MW_DNS_IPV4);
+}
+
+static int
+l_dns_lookup_ipv6(lua_State *L)
+{
+    return lookup(L, MW_DNS_IPV6);
 }
 
 static int
@@ -121,11 +139,17 @@ l_dns_take(lua_State *L)
     check_dns(L);
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, answer->addresses[i].is_ipv6 ? "ipv6" : "ipv4");
+        const struct mw_dns_address *address = &answer->addresses[i];
+
+        lua_createtable(L, 0, 3);
+        lua_pushstring(L, address->is_ipv6 ? "ipv6" : "ipv4");
         lua_setfield(L, -2, "family");
-        lua_pushstring(L, answer->addresses[i].text);
+        lua_pushstring(L, address->text);
         lua_setfield(L, -2, "address");
+        if (address->ttl >= 0) {
+            lua_pushinteger(L, address->ttl);
+            lua_setfield(L, -2, "ttl");
+        }
         lua_rawseti(L, -2, (int)i + 1);
     }
     mw_dns_answer_free(thread->answer);
@@ -158,6 +182,8 @@ mwL_open_dns(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"lookup", l_dns_lookup},
+        {"lookup_ipv4", l_dns_lookup_ipv4},
+        {"lookup_ipv6", l_dns_lookup_ipv6},
         {"take", l_dns_take},
         {"close", l_dns_close},
         {NULL, NULL},

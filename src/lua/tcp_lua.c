@@ -57,6 +57,19 @@ check_address(lua_State *L, struct mw_address *address)
                           : "not a numeric address of that family");
 }
 
+/* Argument 5: the address of this side, of the same family as the other. */
+static void
+check_source(lua_State *L, enum mw_family family, struct mw_address *from)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 5, &len);
+
+    luaL_argcheck(L,
+        family != MW_UNIX &&
+            mw_address_set(from, family, text, len, 0) == MW_OK,
+        5, "not a numeric address of the same family");
+}
+
 static int
 l_loop_tcp(lua_State *L)
 {
@@ -73,9 +86,13 @@ l_tcp_connect(lua_State *L)
 {
     struct mw_tcp *tcp = check_tcp(L, 1);
     struct mw_address address;
+    struct mw_address from;
 
     check_address(L, &address);
-    return mwL_result(L, mw_tcp_connect(tcp, &address));
+    if (lua_isnoneornil(L, 5))
+        return mwL_result(L, mw_tcp_connect(tcp, &address, NULL));
+    check_source(L, address.family, &from);
+    return mwL_result(L, mw_tcp_connect(tcp, &address, &from));
 }
 
 static int
