@@ -236,6 +236,7 @@ local lua_floors = {
     { "^moonwire%.task$", 2.3 }, { "^moonwire%.scope$", 2.3 }, { "^moonwire%.channel$", 2.3 },
     { "^moonwire%.semaphore$", 2.3 }, { "^moonwire%.signal$", 2.3 },
     { "^moonwire%.gather$", 2.4 },
+    { "^moonwire%.dial%.", 2.4 }, { "^moonwire%.dial$", 2.5 },
     { "^moonwire%.response$", 3 }, { "^moonwire%.response%.", 3 },
     { "^moonwire%.connection$", 3 }, { "^moonwire%.connection%.", 3 },
     { "^moonwire%.pool$", 4 }, { "^moonwire%.pool%.", 4 },

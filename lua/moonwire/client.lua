@@ -2,6 +2,7 @@
 -- supply, and once more where that is harmless. It never looks at bytes.
 
 local backends = require "moonwire.backend"
+local dial_options = require "moonwire.dial.options"
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
 local options = require "moonwire.client.options"
@@ -91,6 +92,16 @@ local function sending_for(self, deadline, timeouts, opts)
     }
 end
 
+-- What connections are shared by: where to, and how they were dialed.
+local function connection_key(origin, secured, path, dialing)
+    if path then
+        return origin .. secured .. " " .. path
+    elseif dialing then
+        return origin .. secured .. dial_options.key(dialing, origin:match "//(.*)$")
+    end
+    return origin .. secured
+end
+
 local function send(self, request, opts, level)
     if self.supply.closed then
         error("the client is closed", level + 1)
@@ -113,6 +124,10 @@ local function send(self, request, opts, level)
             return nil, suffix
         end
     end
+    local dialing = settings.dialing
+    if opts then
+        dialing = dial_options.check(opts, dialing, level + 1)
+    end
     local started = backend:now()
     local deadline = timeouts.total and started + timeouts.total or huge
     local path = opts and opts.unix_socket or settings.unix_socket
@@ -124,9 +139,10 @@ local function send(self, request, opts, level)
     return (data.expect and exchange_expecting or exchange)(self, {
         request = request,
         data = data,
-        key = path and data.origin .. suffix .. " " .. path or data.origin .. suffix,
+        key = connection_key(data.origin, suffix, path, dialing),
         tls = context,
         path = path,
+        dialing = dialing,
         started = started,
         deadline = deadline,
         timeouts = timeouts,
@@ -229,6 +245,10 @@ end
 ---@field max_body integer? a longer body is an error of kind "limit"
 ---@field unix_socket string? path of the socket to connect to, whatever the URL's host
 ---@field tls moonwire.TlsOptions? they replace the client's of the same name
+---@field resolve table<string, string[]>? "host:port" -> numeric addresses, instead of a lookup
+---@field on_resolve (fun(host: string, addresses: moonwire.net.Address[]): any, string?)?  is asked
+---  before anything is connected: true, a list of the addresses that may be used, or nil and why not
+---@field local_address string? numeric, of this side
 ---@field on_informational fun(status: integer, headers: moonwire.core.Headers)?
 ---@field progress fun(received: integer, total: integer?)?
 
@@ -352,6 +372,9 @@ local client = {}
 ---@field timeout number|table|nil as for a request
 ---@field max_body integer?
 ---@field unix_socket string?
+---@field resolve table<string, string[]>? as for a request, like the next two
+---@field on_resolve (fun(host: string, addresses: moonwire.net.Address[]): any, string?)?
+---@field local_address string?
 ---@field pool table? limits of moonwire.pool
 ---@field expect boolean|integer|nil as for a request
 ---@field retry boolean? as for a request

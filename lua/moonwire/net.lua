@@ -1,13 +1,14 @@
 -- net.lua - plain byte streams by name: connect, listen, resolve. It never speaks HTTP.
 
 local backends = require "moonwire.backend"
+local dial = require "moonwire.dial"
+local dial_options = require "moonwire.dial.options"
 local errors = require "moonwire.error"
 local scope = require "moonwire.scope"
 
-local huge, max, min = math.huge, math.max, math.min
+local huge, min = math.huge, math.min
 
 local CONNECT_TIMEOUT = 10 -- seconds, names included
-local LEAST_SHARE = 2 -- seconds an address gets before the next one is tried
 local PAUSE = 0.1 -- seconds without accepting when the process has run out of something
 
 local net = {}
@@ -23,9 +24,14 @@ local net = {}
 ---@field path string? of a unix socket
 ---@field host string?
 ---@field port integer?
+---@field resolve table<string, string[]>? "host:port" -> numeric addresses, instead of a lookup
+---@field on_resolve (fun(host: string, addresses: moonwire.net.Address[]): any, string?)?  is
+---  asked before anything is connected, numeric hosts included: it returns true, or a list of the
+---  addresses that may be used, or nil and why none may (an error of kind "resolve")
+---@field local_address string? numeric, of this side
 
 local OPTIONS = { host = true, port = true, path = true, timeout = true, deadline = true,
-    backlog = true }
+    backlog = true, resolve = true, on_resolve = true, local_address = true }
 
 local function check_options(opts, level)
     if opts == nil then
@@ -35,8 +41,8 @@ local function check_options(opts, level)
     end
     for name, value in pairs(opts) do
         if not OPTIONS[name] then
-            error(("unknown option '%s' (known: backlog deadline host path port timeout)"):format(
-                tostring(name)), level + 1)
+            error(("unknown option '%s' (known: backlog deadline host local_address on_resolve"
+                .. " path port resolve timeout)"):format(tostring(name)), level + 1)
         elseif (name == "timeout" or name == "deadline" or name == "backlog")
             and (type(value) ~= "number" or value ~= value) then
             errors.argument(level + 1, name, "number", value)
@@ -72,73 +78,10 @@ local function deadline_of(backend, opts, default)
     return deadline
 end
 
--- The addresses of a host; a numeric one needs no resolver.
-local function find_addresses(backend, host, deadline)
-    if host:find(":", 1, true) then
-        return { { family = "ipv6", address = host } }
-    elseif host:find "^%d+%.%d+%.%d+%.%d+$" then
-        return { { family = "ipv4", address = host } }
-    end
-    return backend:resolve(host, deadline)
-end
-
--- What went wrong with one address, without the words that all attempts share.
-local function attempt_text(address, port, err)
-    local at = address.family == "ipv6" and "[" .. address.address .. "]" or address.address
-    local prefix = ("connecting to %s:%d: "):format(at, port)
-    local message = err.message
-    if message:sub(1, #prefix) == prefix then
-        message = message:sub(#prefix + 1)
-    end
-    return at .. ": " .. message
-end
-
-local function all_failed(host, port, addresses, attempts)
-    local last = attempts[#attempts]
-    if #addresses == 1 and addresses[1].address == host then
-        last.attempts = { last }
-        return last
-    end
-    local texts = {}
-    for i, err in ipairs(attempts) do
-        texts[i] = attempt_text(addresses[i], port, err)
-    end
-    return errors.new {
-        kind = last.kind, phase = "connect", code = last.code, errno = last.errno, cause = last,
-        attempts = attempts,
-        message = ("connecting to %s:%d: %s"):format(host, port, table.concat(texts, "; ")),
-    }
-end
-
--- Tries the addresses in turn; each gets its share of the time, so that one that never answers
--- doesn't use up the time of the others.
-local function connect_to_any(backend, host, port, addresses, deadline)
-    local attempts = {}
-    for i, address in ipairs(addresses) do
-        local limit = deadline
-        if deadline ~= huge then
-            local now = backend:now()
-            local share = max((deadline - now) / (#addresses - i + 1), LEAST_SHARE)
-            limit = min(deadline, now + share)
-        end
-        local stream, err = backend:connect(
-            { family = address.family, address = address.address, port = port }, limit)
-        if stream then
-            return stream
-        elseif err.kind == "cancelled" then
-            return nil, err
-        end
-        attempts[i] = err
-        if backend:now() >= deadline then
-            break
-        end
-    end
-    return nil, all_failed(host, port, addresses, attempts)
-end
-
 --- Connects to a host's port, or to a unix socket: net.connect("localhost", 80),
---- net.connect{path = "/run/x.sock"}. A host's addresses are tried in turn; the error has them all,
---- in its message and as `err.attempts`.
+--- net.connect{path = "/run/x.sock"}. A host's addresses are tried side by side, each a moment
+--- after the one before (RFC 8305); the error has all attempts, in its message and as
+--- `err.attempts`, each with its `address` and `elapsed`.
 ---@param host string|table a name or a numeric address; or all in one table
 ---@param port integer?
 ---@param opts moonwire.net.ConnectOptions?
@@ -146,16 +89,13 @@ end
 ---@return moonwire.Error? err kind "resolve", "connect", "timeout" or "cancelled"
 function net.connect(host, port, opts)
     host, port, opts = arguments(host, port, opts, 2)
+    local dialing = dial_options.check(opts, nil, 2)
     local backend = backends.current()
     local deadline = deadline_of(backend, opts, CONNECT_TIMEOUT)
     if opts.path then
         return backend:connect({ family = "unix", address = opts.path }, deadline)
     end
-    local addresses, err = find_addresses(backend, host, deadline)
-    if not addresses then
-        return nil, err
-    end
-    return connect_to_any(backend, host, port, addresses, deadline)
+    return dial.connect(backend, host, port, deadline, dialing)
 end
 
 --- Listens on a host's port (0: a free one, see listener:address()), or on a unix socket:
@@ -171,7 +111,7 @@ function net.listen(host, port, opts)
     if opts.path then
         return backend:listen({ family = "unix", address = opts.path }, opts.backlog)
     end
-    local addresses, err = find_addresses(backend, host, deadline_of(backend, opts))
+    local addresses, err = dial.resolve(backend, host, deadline_of(backend, opts))
     if not addresses then
         return nil, err
     end
@@ -219,7 +159,8 @@ function net.serve(listener, handler)
     end)
 end
 
---- Looks a host name up.
+--- Looks a host name up. Answers are kept for as long as their TTL says, 30 s at most; equal
+--- lookups that run at the same time are one.
 ---@param host string
 ---@param opts? {timeout: number?, deadline: number?}
 ---@return {family: string, address: string}[]? addresses in the order to try them
@@ -228,7 +169,7 @@ function net.resolve(host, opts)
     errors.check(2, "host", "string", host)
     check_options(opts, 2)
     local backend = backends.current()
-    return find_addresses(backend, host, deadline_of(backend, opts or {}, CONNECT_TIMEOUT))
+    return dial.resolve(backend, host, deadline_of(backend, opts or {}, CONNECT_TIMEOUT))
 end
 
 return net

@@ -7,7 +7,12 @@
 #   slow.test            A 192.0.2.9 after 0.2 s
 #   garbage.test         bytes that are no message
 #   many.test            100 A records, too long for UDP: truncated there, whole over TCP
-# and anything else with NXDOMAIN.
+#   ttl-N-*.test         A 127.0.0.1 with a TTL of N seconds
+#   late6-*.test         A 127.0.0.1 at once, AAAA ::1 after 0.3 s
+#   no6-*.test           A 127.0.0.1 at once, no answer about AAAA
+#   local-*.test         A 127.0.0.1 and AAAA ::1
+# and anything else with NXDOMAIN.  The TXT record of count.NAME says how many questions there were
+# about NAME; asked over UDP, like all the others.
 import os
 import select
 import socket
@@ -15,7 +20,7 @@ import struct
 import sys
 import time
 
-A, AAAA = 1, 28
+A, TXT, AAAA = 1, 16, 28
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 
 RECORDS = {
@@ -26,6 +31,18 @@ RECORDS = {
     "nodata.test": {},
     "many.test": {A: ["10.0.0.%d" % i for i in range(1, 101)]},
 }
+
+COUNTS = {}
+
+
+def records_of(name):
+    """The records by kind and their TTL; None: there is no such name."""
+    word = name.split("-")[0]
+    if word == "ttl":
+        return {A: ["127.0.0.1"]}, int(name.split("-")[1])
+    if word in ("late6", "no6", "local"):
+        return {A: ["127.0.0.1"], AAAA: ["::1"]}, 60
+    return RECORDS.get(name), 60
 
 
 def parse(query):
@@ -39,15 +56,21 @@ def parse(query):
 
 def answer(query, name, kind, question):
     code, records = NXDOMAIN, []
+    known, ttl = records_of(name)
     if name == "fails.test":
         code = SERVFAIL
-    elif name in RECORDS:
-        code, records = NOERROR, RECORDS[name].get(kind, [])
+    elif kind == TXT and name.startswith("count."):
+        code, records = NOERROR, [str(COUNTS.get(name[len("count.") :], 0))]
+    elif known is not None:
+        code, records = NOERROR, known.get(kind, [])
     head = query[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, len(records), 0, 0)
     body = b""
     for text in records:
-        data = socket.inet_pton(socket.AF_INET if kind == A else socket.AF_INET6, text)
-        body += struct.pack(">HHHIH", 0xC00C, kind, 1, 60, len(data)) + data
+        if kind == TXT:
+            data = bytes([len(text)]) + text.encode()
+        else:
+            data = socket.inet_pton(socket.AF_INET if kind == A else socket.AF_INET6, text)
+        body += struct.pack(">HHHIH", 0xC00C, kind, 1, ttl, len(data)) + data
     return head + question + body
 
 
@@ -76,14 +99,16 @@ def serve_udp(server, late):
     query, peer = server.recvfrom(4096)
     name, kind, question = parse(query)
     data = answer(query, name, kind, question)
-    if name == "silent.test":
+    COUNTS[name] = COUNTS.get(name, 0) + 1
+    if name == "silent.test" or kind == AAAA and name.startswith("no6-"):
         return
     if name == "garbage.test":
         data = b"\x00\x01not a message"
     if len(data) > 512:
         data = query[:2] + struct.pack(">HHHHH", 0x8380, 1, 0, 0, 0) + question
-    if name == "slow.test":
-        late.append((time.monotonic() + 0.2, data, peer))
+    if name == "slow.test" or kind == AAAA and name.startswith("late6-"):
+        late.append((time.monotonic() + (0.2 if name == "slow.test" else 0.3), data, peer))
+        late.sort(key=lambda one: one[0])
     else:
         server.sendto(data, peer)
 

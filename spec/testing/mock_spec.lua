@@ -313,7 +313,8 @@ describe("the mock's network", function()
             m:hosts({ ["example.com"] = { "10.0.0.1", "::2" } }, { delay = 5 })
             local before = m:now()
             assert.same({
-                { family = "ipv4", address = "10.0.0.1" }, { family = "ipv6", address = "::2" },
+                { family = "ipv4", address = "10.0.0.1", ttl = 0 },
+                { family = "ipv6", address = "::2", ttl = 0 },
             }, (on:resolve("example.com")))
             assert.equal(5, m:now() - before)
             local list

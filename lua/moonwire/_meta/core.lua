@@ -100,8 +100,9 @@ function Thread:is_waiting() end
 local Tcp = {}
 --- Starts to connect. family "ipv4" | "ipv6" | "unix"; address is numeric, or the socket's path.
 --- Raises when it is neither. ESTATE on an open socket.
+--- `from`: the numeric address of this side, of the same family.
 ---@return true? ok, integer? code EAGAIN: wait for "write", then connect_result
-function Tcp:connect(family, address, port) end
+function Tcp:connect(family, address, port, from) end
 ---@return true? ok, integer? code
 function Tcp:connect_result() end
 ---@return true? ok, integer? code
@@ -206,8 +207,14 @@ local Dns = {}
 ---@return integer code 0, ETIMEOUT, ENOTFOUND, ENODATA, ERESOLVE, EBADNAME, ECLOSED, or what
 ---  thread:wake gave
 function Dns:lookup(thread, host, seconds) end
+--- The same for one family.
+---@return integer code
+function Dns:lookup_ipv4(thread, host, seconds) end
+---@return integer code
+function Dns:lookup_ipv6(thread, host, seconds) end
 --- The last lookup's addresses of this thread, once, in the order in which to try them (64 at
---- most): {{family = "ipv6", address = "::1"}, ...}
+--- most): {{family = "ipv6", address = "2001:db8::1", ttl = 60}, ...}; ttl: seconds, nil for those
+--- that nobody was asked for
 ---@return table[]
 function Dns:take(thread) end
 function Dns:close() end

@@ -39,14 +39,17 @@ function methods:run(fn, ...)
     return thread.run(self, fn, ...)
 end
 
-function methods:resolve(host, deadline)
+local LOOKUPS = { ipv4 = "lookup_ipv4", ipv6 = "lookup_ipv6" }
+
+function methods:resolve(host, deadline, family)
     errors.check(2, "host", "string", host)
     local dns = self.dns
     if not dns then
         dns = self.loop:dns()
         self.dns = dns
     end
-    local code = thread.park(self, deadline or math.huge, dns, dns.lookup, host)
+    local step = dns[LOOKUPS[family] or "lookup"]
+    local code = thread.park(self, deadline or math.huge, dns, step, host)
     if code < 0 then
         return nil, errors.from_code(code, "resolve", "looking up " .. host)
     end
@@ -57,7 +60,7 @@ function methods:connect(address, deadline)
     errors.check(2, "address", "table", address)
     local label = stream.label(address)
     local tcp = self.loop:tcp()
-    local ok, code = tcp:connect(address.family, address.address, address.port)
+    local ok, code = tcp:connect(address.family, address.address, address.port, address.from)
     if not ok and code == core.EAGAIN then
         code = thread.park(self, deadline or math.huge, tcp, tcp.wait, "write")
         if code >= 0 then

@@ -45,12 +45,14 @@ function methods:wake(target, code) end -- luacheck: ignore
 ---@return any ... what fn returns; what it raises is raised
 function methods:run(fn, ...) end -- luacheck: ignore
 
---- Looks a host name up; numeric addresses are taken as they are.
----@return {family: string, address: string}[]? addresses in the order to try them
+--- Looks a host name up, for both families or the one that is named; numeric addresses are taken
+--- as they are. It asks anew each time: what may be kept, and for how long, says the `ttl`.
+---@return {family: string, address: string, ttl: integer?}[]? addresses in the order to try them
 ---@return moonwire.Error? err
-function methods:resolve(host, deadline) end -- luacheck: ignore
+function methods:resolve(host, deadline, family) end -- luacheck: ignore
 
---- Connects to one address: {family = "ipv4" | "ipv6" | "unix", address =, port =}.
+--- Connects to one address: {family = "ipv4" | "ipv6" | "unix", address =, port =}; `from` in it is
+--- the numeric address of this side.
 ---@return moonwire.Stream? stream
 ---@return moonwire.Error? err kind "connect", "timeout", "cancelled"
 function methods:connect(address, deadline) end -- luacheck: ignore

@@ -12,6 +12,9 @@ local thread = require "moonwire.backend.thread"
 ---@class moonwire.MockBackend: moonwire.Backend
 ---@field loop moonwire.MockLoop
 ---@field names table<string, string[]> host name -> addresses
+---@field name_delay number|table<string, number>|nil seconds a lookup takes, or by family
+---@field ttl integer how long an answer may be kept
+---@field lookups integer how many there were
 ---@field places table<string, moonwire.MockPlace> label of an address -> who answers there
 ---@field private next_port integer
 ---@field private watched table<integer, moonwire.Thread[]> by signal
@@ -62,13 +65,15 @@ local function pass(self, delay, deadline)
     return code
 end
 
-function methods:resolve(host, deadline)
+function methods:resolve(host, deadline, family)
     errors.check(2, "host", "string", host)
-    local code = pass(self, self.name_delay, deadline)
-    local list = self.names[host]
+    local delay = self.name_delay
+    self.lookups = self.lookups + 1
+    local code = pass(self, type(delay) == "table" and delay[family] or tonumber(delay), deadline)
+    local list, ttl = self.names[host], self.ttl
     if code >= 0 and not list then
         if host:match("^%d+%.%d+%.%d+%.%d+$") or host:find(":", 1, true) then
-            list = { host }
+            list, ttl = { host }, nil
         else
             code = core.codes.ENOTFOUND
         end
@@ -77,9 +82,14 @@ function methods:resolve(host, deadline)
         return nil, errors.from_code(code, "resolve", "looking up " .. host)
     end
     local addresses = {}
-    for i, address in ipairs(list) do
-        local family = address:find(":", 1, true) and "ipv6" or "ipv4"
-        addresses[i] = { family = family, address = address }
+    for _, address in ipairs(list) do
+        local own = address:find(":", 1, true) and "ipv6" or "ipv4"
+        if not family or family == own then
+            addresses[#addresses + 1] = { family = own, address = address, ttl = ttl }
+        end
+    end
+    if #addresses == 0 then
+        return nil, errors.from_code(core.codes.ENODATA, "resolve", "looking up " .. host)
     end
     return addresses
 end
@@ -97,7 +107,8 @@ function methods:connect(address, deadline)
         return nil, errors.from_code(code, "connect", "connecting to " .. label)
     end
     local ours, theirs = mock_socket.pair(self.loop,
-        { family = address.family, address = "127.0.0.1", port = free_port(self) }, address)
+        { family = address.family, address = address.from or "127.0.0.1", port = free_port(self) },
+        address)
     place.open(theirs, ours)
     return stream.new(self, ours, label)
 end
@@ -175,6 +186,8 @@ function mock.new()
         places = {},
         watched = {},
         next_port = 40000,
+        ttl = 0,
+        lookups = 0,
         on_error = thread.report,
     }, Mock)
     self.main = thread.main(self, self.loop:thread())

@@ -1,6 +1,7 @@
 -- client/options.lua - checks what a script gives to a client or a request, and names what is
 -- wrong. It never fills in what belongs to one exchange.
 
+local dial_options = require "moonwire.dial.options"
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
 local pools = require "moonwire.pool"
@@ -18,7 +19,8 @@ local TIMEOUT_NAMES = {
 
 local CLIENT = {
     base_url = true, headers = true, timeout = true, pool = true, max_body = true, limits = true,
-    unix_socket = true, expect = true, retry = true, compat = true, tls = true,
+    unix_socket = true, expect = true, retry = true, compat = true, tls = true, resolve = true,
+    on_resolve = true, local_address = true,
 }
 local COMPAT = { obs_fold = true }
 
@@ -29,7 +31,7 @@ local CONTENT = {
 }
 local SENDING = {
     timeout = true, max_body = true, unix_socket = true, on_informational = true, progress = true,
-    retry = true, tls = true,
+    retry = true, tls = true, resolve = true, on_resolve = true, local_address = true,
 }
 local REQUEST = { method = true, url = true }
 
@@ -148,6 +150,7 @@ end
 ---@field expect boolean|integer|nil
 ---@field retry boolean
 ---@field tls moonwire.client.Tls
+---@field dialing moonwire.dial.Options?
 
 --- The settings of a client out of its options.
 ---@param opts moonwire.ClientOptions?
@@ -193,6 +196,7 @@ function options.client(opts, level)
         expect = opts.expect,
         retry = opts.retry ~= false,
         tls = tls.new(opts.tls, level + 1),
+        dialing = dial_options.check(opts, nil, level + 1),
     }
 end
 

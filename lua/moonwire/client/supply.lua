@@ -2,6 +2,7 @@
 -- what has been idle too long. It never makes a request and never judges a response.
 
 local connections = require "moonwire.connection"
+local dialer = require "moonwire.dial"
 local errors = require "moonwire.error"
 local net = require "moonwire.net"
 local threads = require "moonwire.backend.thread"
@@ -16,6 +17,7 @@ local huge, min = math.huge, math.min
 ---@field key string what connections are shared by
 ---@field path string? of a unix socket
 ---@field tls moonwire.TlsContext? of an https request
+---@field dialing moonwire.dial.Options?
 ---@field started number
 ---@field deadline number
 ---@field timeouts table
@@ -160,7 +162,7 @@ local function dial(self, call)
     if call.path then
         stream, err = net.connect { path = call.path, deadline = limit }
     else
-        stream, err = net.connect(origin.host, origin.port, { deadline = limit })
+        stream, err = dialer.connect(backend, origin.host, origin.port, limit, call.dialing)
     end
     if not stream then
         return explain(call, err, limit, "connect")

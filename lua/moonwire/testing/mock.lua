@@ -88,13 +88,15 @@ end
 
 --- Sets host names; unknown ones don't resolve. "localhost" is there from the start.
 ---@param names table<string, string[]> name -> numeric addresses
----@param opts {delay: number?}? seconds that a lookup takes
+---@param opts? {delay: number|table<string, number>|nil, ttl: integer?}  delay: seconds that
+---  a lookup takes, or {ipv4 =, ipv6 =}; ttl: seconds for which answers may be kept, 0 at first
 function methods:hosts(names, opts)
     errors.check(2, "names", "table", names)
     for name, addresses in pairs(names) do
         self.backend.names[name] = addresses
     end
     self.backend.name_delay = opts and opts.delay or self.backend.name_delay
+    self.backend.ttl = opts and opts.ttl or self.backend.ttl
 end
 
 --- Lets a signal arrive.

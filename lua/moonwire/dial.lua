@@ -1,0 +1,284 @@
+-- dial.lua - from a host and a port to a connected stream: whose addresses they are, which of them
+-- may be used, and what to say when none of them answered. It speaks no protocol.
+
+local bounded = require "moonwire.dial.bounded"
+local core = require "moonwire.core"
+local errors = require "moonwire.error"
+local names = require "moonwire.dial.names"
+local options = require "moonwire.dial.options"
+local race = require "moonwire.dial.race"
+local threads = require "moonwire.backend.thread"
+
+local WINNERS_MOST = 256 -- hosts and ports whose better family is remembered
+local WINNER_LASTS = 600 -- seconds
+local TOLD_FROM = 0.01 -- seconds: a shorter attempt is said to have failed, but not when
+
+local dial = {}
+
+-- What is remembered of a backend -----------------------------------------------------------------
+
+---@class moonwire.dial.Memory
+---@field names moonwire.dial.Names
+---@field winners moonwire.dial.Bounded "host:port" -> {family, until}
+
+---@param backend moonwire.Backend
+---@return moonwire.dial.Memory
+local function memory_of(backend)
+    local memory = backend.dialing
+    if not memory then
+        memory = { names = names.new(backend), winners = bounded.new(WINNERS_MOST) }
+        backend.dialing = memory
+    end
+    return memory
+end
+
+local function preferred_family(memory, place, now)
+    local winner = memory.winners:get(place)
+    return winner and now < winner.expires and winner.family or nil
+end
+
+-- Who may be tried --------------------------------------------------------------------------------
+
+local function veto(host, reason)
+    return nil, errors.new {
+        kind = "resolve", phase = "resolve",
+        message = ("on_resolve refused %s: %s"):format(host, reason),
+    }
+end
+
+-- Asks on_resolve; it gets a copy, and gives true, a list, or nil and why not.
+local function ask_hook(hook, host, addresses)
+    local ok, verdict, reason = pcall(hook, host, (options.addresses(addresses)))
+    if not ok then
+        return veto(host, "it raised " .. tostring(verdict))
+    elseif verdict == true then
+        return addresses
+    elseif not verdict then
+        return veto(host, reason ~= nil and tostring(reason) or "it gave no reason")
+    end
+    local list, problem = options.addresses(verdict)
+    if not list then
+        return veto(host, "it returned a wrong value: " .. problem)
+    elseif #list == 0 then
+        return veto(host, "it left no address")
+    end
+    return list
+end
+
+-- Those that this side's address can reach.
+local function usable(opts, addresses)
+    local family = opts and opts.local_family
+    if not family then
+        return addresses
+    end
+    local list = {}
+    for _, address in ipairs(addresses) do
+        if address.family == family then
+            list[#list + 1] = address
+        end
+    end
+    return list
+end
+
+-- The addresses of a name that nobody has to be asked for.
+local function known_addresses(backend, opts, host, port, deadline)
+    local given = opts and opts.resolve and opts.resolve[options.place(host, port)]
+    if given then
+        return (options.addresses(given))
+    end
+    local family = options.family(host)
+    if family then
+        return { { family = family, address = host } }
+    end
+    local name = "." .. host:lower():gsub("%.$", "")
+    if name:find "%.localhost$" or host:find(":", 1, true) then
+        return backend:resolve(host, deadline)
+    end
+end
+
+-- What to say when nobody answered ----------------------------------------------------------------
+
+-- What went wrong with one address, without the words that all attempts share.
+local function attempt_text(port, err)
+    local at = err.address:find(":", 1, true) and "[" .. err.address .. "]" or err.address
+    local prefix = ("connecting to %s:%d: "):format(at, port)
+    local message = err.message
+    if message:sub(1, #prefix) == prefix then
+        message = message:sub(#prefix + 1)
+    end
+    if err.elapsed < TOLD_FROM then
+        return at .. ": " .. message
+    end
+    return ("%s: %s after %.3g s"):format(at, message, err.elapsed)
+end
+
+local function all_failed(host, port, attempts)
+    local last = attempts[#attempts]
+    if #attempts == 1 and last.address == host then
+        last.attempts = { last }
+        return last
+    end
+    local texts = {}
+    for i, err in ipairs(attempts) do
+        texts[i] = attempt_text(port, err)
+        last = err.kind == "timeout" and err or last
+    end
+    return errors.new {
+        kind = last.kind, phase = "connect", code = last.code, errno = last.errno, cause = last,
+        attempts = attempts,
+        message = ("connecting to %s:%d: %s"):format(host, port, table.concat(texts, "; ")),
+    }
+end
+
+local function none_usable(host, port, opts)
+    return errors.new {
+        kind = "connect", phase = "connect", code = "EAFNOSUPPORT",
+        message = ("connecting to %s:%d: no address of the family of local_address %s"):format(
+            host, port, opts.local_address),
+    }
+end
+
+-- Dialing -----------------------------------------------------------------------------------------
+
+---@class moonwire.dial.Call
+---@field backend moonwire.Backend
+---@field memory moonwire.dial.Memory
+---@field host string
+---@field port integer
+---@field place string "host:port"
+---@field deadline number
+---@field opts moonwire.dial.Options?
+
+-- Connects to one of the addresses, and of those the lookup may still give.
+local function connect_to(call, addresses, lookup)
+    local backend, memory, opts = call.backend, call.memory, call.opts
+    local list = usable(opts, addresses)
+    local is_asking = lookup ~= nil and lookup.asking > 0
+    if #list == 0 and not is_asking then
+        return nil, none_usable(call.host, call.port, opts)
+    end
+    local target = {
+        place = call.place, port = call.port, deadline = call.deadline, from = opts and opts.local_address,
+        preferred = preferred_family(memory, call.place, backend:now())
+            or list[1] and list[1].family,
+        lookup = lookup,
+        usable = function(more)
+            return usable(opts, more)
+        end,
+    }
+    local stream, err, attempts, family
+    if #list == 1 and not is_asking then
+        stream, err, attempts = race.single(backend, target, list[1])
+    else
+        stream, err, attempts, family = race.run(backend, target, list)
+    end
+    if stream then
+        if family then
+            memory.winners:set(call.place,
+                { family = family, expires = backend:now() + WINNER_LASTS })
+        end
+        return stream
+    elseif err then
+        return nil, err
+    end
+    memory.winners:remove(call.place)
+    if #attempts == 0 then
+        return nil, errors.from_code(core.ETIMEOUT, "connect",
+            ("connecting to %s:%d"):format(call.host, call.port))
+    end
+    return nil, all_failed(call.host, call.port, attempts)
+end
+
+-- Waits for both families.
+local function look_up_whole(call, lookup)
+    local ok, err = lookup:wait(call.deadline)
+    return ok and lookup:addresses(), err
+end
+
+-- Connects as soon as there is something to begin with.
+local function look_up_and_connect(call, lookup)
+    local preferred = preferred_family(call.memory, call.place, call.backend:now())
+    local ok, err = lookup:wait(call.deadline, preferred or "ipv6")
+    if not ok then
+        return nil, err
+    end
+    return connect_to(call, lookup:addresses(), lookup)
+end
+
+-- Calls fn with a lookup that the calling thread is a part of meanwhile.
+local function with_lookup(call, fn)
+    threads.check(call.backend) -- raises before anything is changed
+    local me, lookup = threads.of(call.backend), call.memory.names:lookup(call.host)
+    lookup:join(me)
+    local ok, result, err = xpcall(fn, errors.handler, call, lookup)
+    lookup:leave(me)
+    if not ok then
+        error(result, 0)
+    end
+    return result, err
+end
+
+local function connect_checked(call, addresses)
+    local hook = call.opts and call.opts.on_resolve
+    if not hook then
+        return connect_to(call, addresses)
+    end
+    local allowed, err = ask_hook(hook, call.host, addresses)
+    if allowed then
+        return connect_to(call, allowed)
+    end
+    return nil, err
+end
+
+--- Connects to a host's port. The addresses are tried side by side, each a moment after the one
+--- before; the error has all attempts, in its message and as `err.attempts`.
+---@param backend moonwire.Backend
+---@param host string a name or a numeric address
+---@param port integer
+---@param deadline number
+---@param opts moonwire.dial.Options?
+---@return moonwire.Stream? stream
+---@return moonwire.Error? err kind "resolve", "connect", "timeout" or "cancelled"
+function dial.connect(backend, host, port, deadline, opts)
+    local call = {
+        backend = backend, memory = memory_of(backend), host = host, port = port,
+        place = options.place(host, port), deadline = deadline, opts = opts,
+    }
+    local known, problem = known_addresses(backend, opts, host, port, deadline)
+    if problem then
+        return nil, problem
+    elseif known then
+        return connect_checked(call, known)
+    end
+    local stream, err
+    if opts and opts.on_resolve then
+        known, err = with_lookup(call, look_up_whole)
+        if known then
+            stream, err = connect_checked(call, known)
+        end
+    else
+        stream, err = with_lookup(call, look_up_and_connect)
+    end
+    if not stream and err.attempts then
+        call.memory.names:forget(host)
+    end
+    return stream, err
+end
+
+--- Looks a host name up.
+---@param backend moonwire.Backend
+---@param host string a name or a numeric address
+---@param deadline number
+---@return {family: string, address: string}[]? addresses in the order to try them
+---@return moonwire.Error? err kind "resolve", "timeout" or "cancelled"
+function dial.resolve(backend, host, deadline)
+    local addresses, err = known_addresses(backend, nil, host, 0, deadline)
+    if addresses or err then
+        return addresses, err
+    end
+    return with_lookup({
+        backend = backend, memory = memory_of(backend), host = host, deadline = deadline,
+    }, look_up_whole)
+end
+
+return dial
