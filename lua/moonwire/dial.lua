@@ -19,7 +19,7 @@ local dial = {}
 
 ---@class moonwire.dial.Memory
 ---@field names moonwire.dial.Names
----@field winners moonwire.dial.Bounded "host:port" -> {family, until}
+---@field winners moonwire.dial.Bounded "host:port" -> {family, expires}
 
 ---@param backend moonwire.Backend
 ---@return moonwire.dial.Memory
@@ -158,7 +158,8 @@ local function connect_to(call, addresses, lookup)
         return nil, none_usable(call.host, call.port, opts)
     end
     local target = {
-        place = call.place, port = call.port, deadline = call.deadline, from = opts and opts.local_address,
+        place = call.place, port = call.port, deadline = call.deadline,
+        from = opts and opts.local_address,
         preferred = preferred_family(memory, call.place, backend:now())
             or list[1] and list[1].family,
         lookup = lookup,

@@ -1,8 +1,7 @@
 local core = require "moonwire.core"
 local core_loop = require "spec.support.core_loop"
-local ffi = require "ffi"
+local names = require "spec.support.dns"
 local process = require "spec.support.process"
-local support = require "spec.support"
 
 local codes = core.codes
 
@@ -66,24 +65,12 @@ describe("dns: with a server", function()
     local server, port
 
     setup(function()
-        local path = support.temp_dir() .. "/port"
-        server = support.spawn_process { "python3", support.root .. "/spec/support/dns_server.py",
-            path }
-        ffi.cdef [[ int usleep(unsigned int microseconds); ]]
-        for _ = 1, 500 do
-            local file = io.open(path)
-            if file then
-                port = file:read("*n")
-                file:close()
-                break
-            end
-            ffi.C.usleep(20000)
-        end
-        assert(port, "the DNS server did not start")
+        server = names.start()
+        port = server.port
     end)
 
     teardown(function()
-        server:kill()
+        server:stop()
     end)
 
     -- f(dns, thread, on) runs as a thread
@@ -129,6 +116,31 @@ describe("dns: with a server", function()
             assert.equal(0, dns:lookup(thread, "SIX.test.", 5))
             assert.same({ { family = "ipv6", address = "2001:db8::6", ttl = 60 } },
                 dns:take(thread))
+        end)
+    end)
+
+    it("asks for one family alone", function()
+        with_dns(function(dns, thread)
+            assert.equal(0, dns:lookup_ipv4(thread, "both.test", 5))
+            assert.same({ "192.0.2.1", "192.0.2.2" }, texts(dns:take(thread)))
+            assert.equal(0, dns:lookup_ipv6(thread, "both.test", 5))
+            assert.same({ "2001:db8::1" }, texts(dns:take(thread)))
+            assert.equal(codes.ENODATA, dns:lookup_ipv6(thread, "four.test", 5))
+            for host, found in pairs { ["localhost"] = "127.0.0.1", ["192.0.2.7"] = "192.0.2.7" } do
+                assert.equal(0, dns:lookup_ipv4(thread, host, 5))
+                assert.same({ { family = "ipv4", address = found } }, dns:take(thread))
+            end
+            assert.equal(codes.ENODATA, dns:lookup_ipv6(thread, "192.0.2.7", 5))
+            assert.equal(codes.ENODATA, dns:lookup_ipv4(thread, "::1", 5))
+        end)
+    end)
+
+    it("tells for how long an answer may be kept", function()
+        with_dns(function(dns, thread)
+            for _, ttl in ipairs { 0, 1, 86400 } do
+                assert.equal(0, dns:lookup(thread, ("ttl-%d-a.test"):format(ttl), 5))
+                assert.equal(ttl, dns:take(thread)[1].ttl)
+            end
         end)
     end)
 

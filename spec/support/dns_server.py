@@ -11,8 +11,8 @@
 #   late6-*.test         A 127.0.0.1 at once, AAAA ::1 after 0.3 s
 #   no6-*.test           A 127.0.0.1 at once, no answer about AAAA
 #   local-*.test         A 127.0.0.1 and AAAA ::1
-# and anything else with NXDOMAIN.  The TXT record of count.NAME says how many questions there were
-# about NAME; asked over UDP, like all the others.
+# and anything else with NXDOMAIN.  The TXT record of count.NAME says how many questions about NAME
+# have come over UDP.
 import os
 import select
 import socket

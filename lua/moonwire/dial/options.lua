@@ -1,4 +1,4 @@
--- dial/options.lua - how to dial, as a script says it: checked, and in one form. It connects nothing.
+-- dial/options.lua - how to dial, as a script says it: checked, and in one form. It never connects.
 
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
