@@ -246,8 +246,9 @@ end
 ---@field unix_socket string? path of the socket to connect to, whatever the URL's host
 ---@field tls moonwire.TlsOptions? they replace the client's of the same name
 ---@field resolve table<string, string[]>? "host:port" -> numeric addresses, instead of a lookup
----@field on_resolve (fun(host: string, addresses: moonwire.net.Address[]): any, string?)?  is asked
----  before anything is connected: true, a list of the addresses that may be used, or nil and why not
+---@field on_resolve (fun(host: string, addresses: moonwire.net.Address[]): any, string?)?  is
+---  asked before anything is connected: true, a list of the addresses that may be used, or nil and
+---  why none may
 ---@field local_address string? numeric, of this side
 ---@field on_informational fun(status: integer, headers: moonwire.core.Headers)?
 ---@field progress fun(received: integer, total: integer?)?

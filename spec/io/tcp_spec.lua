@@ -67,6 +67,27 @@ local function connect(on, ...)
 end
 
 describe("tcp: connect and listen", function()
+    it("connects from an address of this side, of the same family only", function()
+        core_loop.with(function(on)
+            local listener = on.loop:tcp()
+            assert(listener:listen("ipv4", "127.0.0.1", 0))
+            local _, port = listener:name()
+            local client = assert(connect(on, "ipv4", "127.0.0.1", port, "127.0.0.7"))
+            assert.equal("127.0.0.7", (client:name()))
+            client:close()
+            for _, case in ipairs { { "ipv4", "127.0.0.1", port, "::1" },
+                { "ipv4", "127.0.0.1", port, "localhost" }, { "unix", "/x", 0, "127.0.0.1" } } do
+                local ok, problem = pcall(client.connect, client, unpack(case))
+                assert.is_false(ok)
+                assert.is_truthy(problem:find("not a numeric address of the same family", 1, true))
+            end
+            local none, code = connect(on, "ipv4", "127.0.0.1", port, "192.0.2.1")
+            assert.is_nil(none)
+            assert.equal("EADDRNOTAVAIL", name_of(code))
+            listener:close()
+        end)
+    end)
+
     it("makes connections over IPv4", function()
         core_loop.with(function(on)
             local client, server = on:pair()

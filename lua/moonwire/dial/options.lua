@@ -127,7 +127,8 @@ function options.key(opts, place)
     if opts and opts.on_resolve then
         parts[#parts + 1] = "checked by " .. number_of(opts.on_resolve)
     end
-    return #parts > 0 and " " .. table.concat(parts, " ") or ""
+    -- with a byte that no host and no path has
+    return #parts > 0 and "\0" .. table.concat(parts, "\0") or ""
 end
 
 return options
