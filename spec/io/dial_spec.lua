@@ -63,7 +63,7 @@ describe("dial: real sockets", function()
                 assert.equal("127.0.0.1", (stream:peer()))
                 stream:close()
             end)
-            assert.is_true(took < 0.2, tostring(took))
+            assert.is_true(took < 0.24, tostring(took))
         end)
     end)
 
@@ -265,11 +265,9 @@ describe("dial: a DNS server", function()
                 local took = elapsed(function()
                     assert(net.connect(name, port)):close()
                 end)
-                assert.is_true(took >= 0.045 and took < 0.25, name .. " " .. took)
-                took = elapsed(function()
-                    assert(net.connect(name, port)):close()
-                end)
-                assert.is_true(took < 0.04, name .. " " .. took)
+                assert.is_true(took >= 0.045 and took < 0.29, name .. " " .. took)
+                assert(net.connect(name, port)):close()
+                assert.equal(2, names:count(name))
             end
         end)
     end)
@@ -306,6 +304,37 @@ describe("dial: a DNS server", function()
                 assert.equal("timeout", err.kind)
                 assert.equal("resolve", err.phase)
             end
+        end)
+    end)
+
+    it("leaves nothing behind wherever it is cancelled", function()
+        math.randomseed(4)
+        with_names(function(port, listener)
+            local acceptor = moonwire.spawn(net.serve, listener, function() end)
+            for round = 1, 150 do
+                local kinds = { "local-c%d.test", "late6-c%d.test", "no6-c%d.test", "silent.test",
+                    "missing-c%d.test", "localhost" }
+                moonwire.scope(function(s)
+                    for i = 1, 8 do
+                        local name = kinds[math.random(#kinds)]:format(math.random(3) + round)
+                        local task = s:spawn(function()
+                            local stream = net.connect(name, port)
+                            if stream then
+                                stream:close()
+                            end
+                        end)
+                        s:spawn(function()
+                            moonwire.sleep(i % 2 == 0 and 0 or math.random() * 0.008)
+                            task:cancel()
+                        end)
+                    end
+                end)
+            end
+            local memory = require("moonwire.backend").default().dialing
+            assert.is_true(memory.names:size() <= 256)
+            assert(net.connect("local-after.test", port)):close()
+            acceptor:cancel()
+            acceptor:join()
         end)
     end)
 
