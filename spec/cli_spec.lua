@@ -87,6 +87,18 @@ describe("the moonwire command", function()
         assert.equal(0, code)
     end)
 
+    it("ends well when a script leaves a response unread and a server open", function()
+        for _, command in ipairs { moonwire, support.luajit() } do
+            local code, out, err = support.run { command, script [[
+                local server = assert(require("moonwire.testing.server").start())
+                print(require("moonwire.http").get(server.url .. "/bytes/5000000").status)
+            ]] }
+            assert.equal("", err)
+            assert.equal("200\n", out)
+            assert.equal(0, code)
+        end
+    end)
+
     it("finds its modules from any folder", function()
         local code, out, err = support.run(("cd / && %s -e 'print(require(\"moonwire\").version)'")
             :format(support.quote(moonwire)), { env = { LUA_PATH = ";;", LUA_CPATH = ";;" } })
