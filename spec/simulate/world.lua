@@ -319,7 +319,7 @@ end
 
 local function look_back(self)
     check_agents(self)
-    if self.settings.forgets then
+    if self.counts.forget then
         self:collect()
         self.mock:advance(0.001)
     end
