@@ -106,6 +106,18 @@ function readers.discard(response, call)
     return ok and call.answer.body, err, true
 end
 
+-- Another task closes the response meanwhile.
+function readers.raced(response, call)
+    call.napping = true
+    local other = moonwire.spawn(function()
+        moonwire.sleep(call.request.nap / 4)
+        response:close()
+    end)
+    local text, err = response:text()
+    other:join()
+    return text, err, true
+end
+
 function readers.part(response)
     local text, err = response:read(10)
     response:close()

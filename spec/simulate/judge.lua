@@ -42,6 +42,9 @@ function judge.clock(call)
     end
 end
 
+-- Readers that close the response: what it gives then is an error.
+local CLOSES = { part = true, raced = true }
+
 -- Heads and bodies --------------------------------------------------------------------------------
 
 -- What has come before the final response, and before the refusal of Expect.
@@ -92,14 +95,14 @@ function judge.body(call, response, text, whole)
             #text)
     end
     if whole and (response.trailers and response.trailers:get "x-end") ~= a.trailer
-        and call.request.reader ~= "part" then
+        and not CLOSES[call.request.reader] then
         world:violate("request %d: the trailer %s came as %s", id, tostring(a.trailer),
             tostring(response.trailers and response.trailers:get "x-end"))
     end
     if whole then
         world:count "whole"
         local rest, err = response:read()
-        if call.request.reader ~= "part" and (rest or err) then
+        if not CLOSES[call.request.reader] and (rest or err) then
             world:violate("request %d: read() behind the end gives %s", id, tostring(rest or err))
         end
     end
@@ -159,7 +162,8 @@ end
 -- Only what came whole had to be handed over; and only if nobody closed or lost it.
 function excuses.closed(call, response)
     local exchange, agent = last_exchange(call), call.agent
-    if call.world.client_closed or agent.was_closed then
+    if call.world.client_closed or agent.was_closed
+        or response and call.request.reader == "raced" then
         return true
     elseif response and call.exchange.conn.lossy then
         return true

@@ -11,7 +11,7 @@ local BODIES = { "string", "string", "string", "list", "generator", "generator",
 local BODY_SIZES = { 0, 1, 20, 300, 300, 3000 }
 local READERS = {
     "text", "text", "text", "text", "read", "read", "chunks", "discard", "close", "part", "forget",
-    "slow",
+    "slow", "raced",
 }
 -- How a body's function may disappoint.
 local FAULTS = { "gives_up", "raises", "short", "long", "wrong_type" }

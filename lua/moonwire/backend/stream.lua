@@ -389,6 +389,12 @@ function methods:is_closed()
     return self.core:is_closed()
 end
 
+--- Whether a task waits to read from it.
+---@return boolean
+function methods:has_reader()
+    return self.reading
+end
+
 --- Whether there is nothing to read and no end: fit for another request.
 ---@return boolean
 function methods:is_quiet()

@@ -15,8 +15,8 @@ local M = {}
 -- Whether the rest may be short enough, and the connection of use after it.
 local function is_worth_draining(self, response)
     local is_sent = self.h1:done()
-    if not is_sent or self.data.close then
-        return false
+    if not is_sent or self.data.close or self.stream:has_reader() then
+        return false -- a task that reads the body is to be told
     end
     local framing, rest = self.h1:framing(), receiver.remaining(self)
     if framing == "close" or rest and rest > DRAIN_BYTES then
