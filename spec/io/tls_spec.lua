@@ -232,6 +232,12 @@ describe("options", function()
         raises("\"1.2\" or \"1.3\"", { min_version = "1.1" })
         raises("tls.ciphers 'nonsense'", { ciphers = "nonsense" })
         raises("bad argument 'tls.pins'", { pins = { "sha256/short" } })
+        local digits = ("A"):rep(42)
+        for _, pin in ipairs {
+            "sha256//" .. digits, "sha256/A" .. digits, "sha256//A" .. digits, -- the last is curl's way
+        } do
+            http.client({ tls = { pins = { pin .. "=" } } }):close()
+        end
         raises("bad argument 'tls.verify' (boolean expected", { verify = 0 })
         raises("unknown option 'tls.verfy'", { verfy = false })
         raises("bad argument 'tls' (table expected", true)

@@ -38,9 +38,13 @@ local OPTIONS = {
 
 local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
--- The 32 bytes of "sha256/<base64>"; nil when it is none.
+-- The 32 bytes of "sha256/<base64>", or of "sha256//<base64>" as curl has it; nil when it is none.
+-- The base64 may itself begin with a slash.
 local function pin_bytes(text)
-    local encoded = type(text) == "string" and text:match "^sha256//?([%w+/]+)=$"
+    local encoded = type(text) == "string" and text:match "^sha256/([%w+/]+)=$"
+    if encoded and #encoded == 44 then
+        encoded = encoded:match "^/(.*)$"
+    end
     if not encoded or #encoded ~= 43 then
         return nil
     end
