@@ -14,7 +14,7 @@ local min = math.min
 
 -- The moves a connection may make.
 local MOVES = {
-    new = { active = true, closed = true },
+    new = { active = true, idle = true, closed = true },
     active = { idle = true, closed = true, detached = true },
     idle = { active = true, closed = true },
     closed = {},
@@ -203,6 +203,15 @@ function methods:settle()
     self.stream:watch(look, self)
     if self.on_idle then
         self.on_idle(self)
+    end
+end
+
+--- For who keeps connections: it is kept although it wasn't used. From now on its peer is watched.
+---@package
+function methods:put_aside()
+    if self.state == "new" then
+        move(self, "idle")
+        self.stream:watch(look, self)
     end
 end
 

@@ -250,6 +250,7 @@ function methods:return_unused(slot)
     local connection = slot.connection
     if slot.state == "active" and connection and not connection:is_closed()
         and connection.state ~= "active" then
+        connection:put_aside()
         came_idle(self, connection)
     end
 end
