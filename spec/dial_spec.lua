@@ -339,3 +339,48 @@ describe("dial: options", function()
         end
     end)
 end)
+
+describe("dial: what is told of its time", function()
+    local http = require "moonwire.http"
+
+    it("is in timing of the first response over a connection, and 0 of those after it", function()
+        local m = world({ h = { "10.0.0.1" } }, {}, { delay = 2 })
+        m:listen_at("10.0.0.1", 80, { { expect = "\r\n\r\n" }, { delay = 5 },
+            { send = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }, { expect = "\r\n\r\n" },
+            { send = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" } }, { delay = 3 })
+        run(m, function()
+            local client = http.client()
+            local first = assert(client:get "http://h/")
+            assert.same({ dns = 2, connect = 3, tls = 0, first_byte = 5, total = 5,
+                reused = false }, first.timing)
+            local second = assert(client:get("http://h/", { on_informational = print }))
+            assert.same({ dns = 0, connect = 0, tls = 0, first_byte = 0, total = 0,
+                reused = true }, second.timing)
+            client:close()
+        end)
+    end)
+
+    it("counts the time on_resolve takes for the name's", function()
+        local m = world({ h = { "10.0.0.1" } }, { ["10.0.0.1"] = 3 }, { delay = 2 })
+        run(m, function()
+            local stream = assert(net.connect("h", 80, { on_resolve = function()
+                return assert(moonwire.sleep(1))
+            end }))
+            assert.same({ dns = 3, connect = 3 }, stream.timing)
+            stream:close()
+        end)
+    end)
+
+    it("is there for numeric hosts and unix sockets too", function()
+        local m = world({}, { ["10.0.0.1"] = 3 })
+        m:listen_at("/run/x", nil, function() end, { delay = 4 })
+        run(m, function()
+            local stream = assert(net.connect("10.0.0.1", 80))
+            assert.same({ dns = 0, connect = 3 }, stream.timing)
+            stream:close()
+            stream = assert(net.connect { path = "/run/x" })
+            assert.same({ dns = 0, connect = 4 }, stream.timing)
+            stream:close()
+        end)
+    end)
+end)

@@ -95,7 +95,7 @@ end
 -- What connections are shared by: where to, and how they were dialed.
 local function connection_key(origin, secured, path, dialing)
     if path then
-        return origin .. secured .. " " .. path
+        return origin .. secured .. " " .. path .. dial_options.path_key(dialing)
     elseif dialing then
         return origin .. secured .. dial_options.key(dialing, origin:match "//(.*)$")
     end

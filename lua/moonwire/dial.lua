@@ -65,6 +65,26 @@ local function ask_hook(hook, host, addresses)
     return list
 end
 
+-- Asks on_resolve about a unix socket: the same, and a list has the path or not.
+local function ask_about_path(hook, path)
+    local ok, verdict, reason = pcall(hook, path, { { family = "unix", address = path } })
+    if not ok then
+        return veto(path, "it raised " .. tostring(verdict))
+    elseif not verdict then
+        return veto(path, reason ~= nil and tostring(reason) or "it gave no reason")
+    elseif verdict == true then
+        return true
+    elseif type(verdict) ~= "table" then
+        return veto(path, "it returned a wrong value: a list expected, got " .. type(verdict))
+    end
+    for _, one in ipairs(verdict) do
+        if one == path or type(one) == "table" and one.address == path then
+            return true
+        end
+    end
+    return veto(path, "it left no address")
+end
+
 -- Those that this side's address can reach.
 local function usable(opts, addresses)
     local family = opts and opts.local_family
@@ -148,10 +168,13 @@ end
 ---@field place string "host:port"
 ---@field deadline number
 ---@field opts moonwire.dial.Options?
+---@field started number
+---@field resolved number? when there was the first address to connect to
 
 -- Connects to one of the addresses, and of those the lookup may still give.
 local function connect_to(call, addresses, lookup)
     local backend, memory, opts = call.backend, call.memory, call.opts
+    call.resolved = backend:now()
     local list = usable(opts, addresses)
     local is_asking = lookup ~= nil and lookup.asking > 0
     if #list == 0 and not is_asking then
@@ -231,6 +254,30 @@ local function connect_checked(call, addresses)
     return nil, err
 end
 
+-- The name and its addresses, and a connection to one of them.
+local function resolve_and_connect(call)
+    local opts = call.opts
+    local known, err = known_addresses(call.backend, opts, call.host, call.port, call.deadline)
+    if known then
+        return connect_checked(call, known)
+    elseif err then
+        return nil, err
+    end
+    local stream
+    if opts and opts.on_resolve then
+        known, err = with_lookup(call, look_up_whole)
+        if known then
+            stream, err = connect_checked(call, known)
+        end
+    else
+        stream, err = with_lookup(call, look_up_and_connect)
+    end
+    if not stream and err.attempts then
+        call.memory.names:forget(call.host)
+    end
+    return stream, err
+end
+
 --- Connects to a host's port. The addresses are tried side by side, each a moment after the one
 --- before; the error has all attempts, in its message and as `err.attempts`.
 ---@param backend moonwire.Backend
@@ -244,26 +291,40 @@ function dial.connect(backend, host, port, deadline, opts)
     local call = {
         backend = backend, memory = memory_of(backend), host = host, port = port,
         place = options.place(host, port), deadline = deadline, opts = opts,
+        started = backend:now(),
     }
-    local known, problem = known_addresses(backend, opts, host, port, deadline)
-    if problem then
-        return nil, problem
-    elseif known then
-        return connect_checked(call, known)
+    local stream, err = resolve_and_connect(call)
+    if not stream then
+        return nil, err
     end
-    local stream, err
-    if opts and opts.on_resolve then
-        known, err = with_lookup(call, look_up_whole)
-        if known then
-            stream, err = connect_checked(call, known)
+    stream.timing = {
+        dns = call.resolved - call.started, connect = backend:now() - call.resolved,
+    }
+    return stream
+end
+
+--- Connects to a unix socket.
+---@param backend moonwire.Backend
+---@param path string
+---@param deadline number
+---@param opts moonwire.dial.Options? of them on_resolve matters
+---@return moonwire.Stream? stream
+---@return moonwire.Error? err kind "resolve" (on_resolve), "connect", "timeout" or "cancelled"
+function dial.connect_path(backend, path, deadline, opts)
+    local hook, started = opts and opts.on_resolve, backend:now()
+    if hook then
+        local ok, err = ask_about_path(hook, path)
+        if not ok then
+            return nil, err
         end
-    else
-        stream, err = with_lookup(call, look_up_and_connect)
     end
-    if not stream and err.attempts then
-        call.memory.names:forget(host)
+    local resolved = backend:now()
+    local stream, err = backend:connect({ family = "unix", address = path }, deadline)
+    if not stream then
+        return nil, err
     end
-    return stream, err
+    stream.timing = { dns = resolved - started, connect = backend:now() - resolved }
+    return stream
 end
 
 --- Looks a host name up.

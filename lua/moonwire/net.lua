@@ -93,7 +93,7 @@ function net.connect(host, port, opts)
     local backend = backends.current()
     local deadline = deadline_of(backend, opts, CONNECT_TIMEOUT)
     if opts.path then
-        return backend:connect({ family = "unix", address = opts.path }, deadline)
+        return dial.connect_path(backend, opts.path, deadline, dialing)
     end
     return dial.connect(backend, host, port, deadline, dialing)
 end

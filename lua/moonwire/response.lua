@@ -9,6 +9,16 @@ local json = require "moonwire.json"
 local TEXT_LIMIT = 64 * 1024 * 1024 -- bytes that text() and json() take, unless max_body says else
 local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 
+--- Seconds. Opening the connection isn't a part of total and first_byte: they count from when the
+--- request began on it.
+---@class moonwire.Timing
+---@field total number until the end of the body, or until now
+---@field first_byte number until the head was there
+---@field reused boolean the connection had served another request before; then the rest is 0
+---@field dns number until there was an address to connect to
+---@field connect number from then on until there was a connection
+---@field tls number for the TLS handshake
+
 ---@class moonwire.Response
 ---@field status integer
 ---@field status_code integer the same as status
@@ -18,7 +28,7 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 ---@field url string of the request that it answers
 ---@field headers moonwire.core.Headers
 ---@field trailers moonwire.core.Headers? nil until the body has ended
----@field timing {total: number, first_byte: number, reused: boolean} seconds from the beginning on
+---@field timing moonwire.Timing made anew at each look
 ---@field history moonwire.Response[] redirects that led here
 ---@field request moonwire.Request
 ---@field upload_complete boolean the request's body went out whole
@@ -32,6 +42,8 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 local methods = {}
 
 local lazy = {}
+
+local REUSED = { dns = 0, connect = 0 }
 
 function lazy.status_code(self)
     return self.status
@@ -53,10 +65,14 @@ function lazy.history(self)
 end
 
 function lazy.timing(self)
+    local opening = not self.reused and self.opening or REUSED
     return {
         total = (self.finished or self.backend:now()) - self.started,
         first_byte = self.first_byte - self.started,
         reused = self.reused,
+        dns = opening.dns,
+        connect = opening.connect,
+        tls = opening.tls or 0,
     }
 end
 
@@ -109,6 +125,7 @@ function M.new(head, connection, data)
         started = connection.started,
         first_byte = connection.backend:now(),
         reused = connection.reused,
+        opening = connection.stream.timing,
         max_body = connection.max_body,
         from = 1,
         buffered = nil,

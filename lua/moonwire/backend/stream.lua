@@ -14,6 +14,8 @@ local CHUNK = 65536
 ---@class moonwire.Stream
 ---@field backend moonwire.Backend
 ---@field label string who is on the other side, for messages: "127.0.0.1:80"
+---@field timing {dns: number, connect: number, tls: number?}? seconds it took to open it, of one
+---  that was dialed
 ---@field private core moonwire.core.Tcp
 ---@field private step function the core's wait
 ---@field private buffer string bytes read but not taken yet
@@ -441,6 +443,7 @@ function stream.new(backend, socket, label)
         core = socket,
         step = socket.wait,
         label = label or "the peer",
+        timing = nil,
         buffer = "",
         reading = false,
         writing = false,

@@ -4,7 +4,6 @@
 local connections = require "moonwire.connection"
 local dialer = require "moonwire.dial"
 local errors = require "moonwire.error"
-local net = require "moonwire.net"
 local threads = require "moonwire.backend.thread"
 local urls = require "moonwire.url"
 
@@ -160,7 +159,7 @@ local function dial(self, call)
     local limit = min(call.deadline, backend:now() + timeouts.connect)
     local stream, err
     if call.path then
-        stream, err = net.connect { path = call.path, deadline = limit }
+        stream, err = dialer.connect_path(backend, call.path, limit, call.dialing)
     else
         stream, err = dialer.connect(backend, origin.host, origin.port, limit, call.dialing)
     end

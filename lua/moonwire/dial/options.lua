@@ -111,6 +111,17 @@ local function number_of(fn)
     return numbers[fn]
 end
 
+local function checked_by(opts)
+    return "checked by " .. number_of(opts.on_resolve)
+end
+
+--- What tells connections to the same unix socket apart.
+---@param opts moonwire.dial.Options?
+---@return string key "" when no option matters
+function options.path_key(opts)
+    return opts and opts.on_resolve and "\0" .. checked_by(opts) or ""
+end
+
 --- What tells connections to the same place apart that were dialed with different options.
 ---@param opts moonwire.dial.Options?
 ---@param place string "host:port"
@@ -125,7 +136,7 @@ function options.key(opts, place)
         parts[#parts + 1] = "from " .. opts.local_address
     end
     if opts and opts.on_resolve then
-        parts[#parts + 1] = "checked by " .. number_of(opts.on_resolve)
+        parts[#parts + 1] = checked_by(opts)
     end
     -- with a byte that no host and no path has
     return #parts > 0 and "\0" .. table.concat(parts, "\0") or ""
