@@ -2,74 +2,10 @@ local clients = require "moonwire.client"
 local mock = require "moonwire.testing.mock"
 local moonwire = require "moonwire"
 local requests = require "moonwire.request"
+local world = require "spec.support.mock_client"
 
-local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
--- Answers every request on every connection to an address with `answer(head, number, peer)`, or
--- with OK; keeps the peers and the request heads.
-local function serve(m, address, port, answer, opts)
-    local log = { peers = {}, heads = {} }
-    m:listen_at(address, port, function(peer)
-        log.peers[#log.peers + 1] = peer
-        local buffer = ""
-        peer:on_data(function(data)
-            buffer = buffer .. data
-            while true do
-                local stop = select(2, buffer:find("\r\n\r\n", 1, true))
-                if not stop then
-                    break
-                end
-                local head = buffer:sub(1, stop)
-                local length = tonumber(head:match "\r\nContent%-Length: (%d+)") or 0
-                if #buffer < stop + length then
-                    break
-                end
-                local body = buffer:sub(stop + 1, stop + length)
-                buffer = buffer:sub(stop + length + 1)
-                log.heads[#log.heads + 1] = head
-                local reply = OK
-                if answer then
-                    reply = answer(head, #log.heads, peer, body)
-                end
-                if reply then
-                    peer:send(reply)
-                end
-            end
-        end)
-    end, opts)
-    return log
-end
-
--- Runs f(client, m, log) in a mock world with a server on http://h/; nothing may be left behind.
-local function with_client(opts, f, answer)
-    local m = mock.new()
-    m:hosts { h = { "127.0.0.1" }, other = { "127.0.0.2" } }
-    local log = serve(m, "127.0.0.1", 80, answer)
-    m:run(function()
-        local before = m:stats()
-        local client = clients.new(opts)
-        f(client, m, log)
-        client:close()
-        m:advance(0)
-        local stats = client:stats()
-        assert.equal(0, stats.total)
-        assert.equal(0, stats.waiting)
-        for _, peer in ipairs(log.peers) do
-            assert.is_true(peer:is_closed())
-            peer:close()
-        end
-        m:advance(0)
-        local left = m:stats()
-        assert.same(before, left)
-    end)
-end
-
-local function fails(kind, phase, response, err)
-    assert.is_nil(response)
-    assert.equal(kind, err.kind)
-    assert.equal(phase, err.phase)
-    return err
-end
+local fails, serve, with_client = world.fails, world.serve, world.with_client
+local OK = world.OK
 
 describe("client", function()
     it("gives one response for one call and keeps the connection", function()
@@ -397,55 +333,6 @@ describe("client", function()
         end)
     end)
 
-    describe("timeouts", function()
-        it("end connecting", function()
-            with_client({ timeout = { connect = 3 } }, function(client, m)
-                m:listen_at("127.0.0.2", 80, function() end, { delay = math.huge })
-                local start = m:now()
-                local err = fails("timeout", "connect", client:get("http://other/"))
-                assert.is_true(math.abs(m:now() - start - 3) < 0.01)
-                assert.is_truthy(tostring(err):find("connect timeout of 3 s", 1, true))
-                err = fails("timeout", "connect", client:get("http://other/", { timeout = 1 }))
-                assert.is_truthy(tostring(err):find("total timeout of 1 s", 1, true))
-                m:hosts({}, { delay = 20 })
-                fails("timeout", "resolve", client:get("http://other/"))
-            end)
-        end)
-
-        it("end waiting for the head, for the body, and the whole", function()
-            with_client({ timeout = { headers = 4, idle = 3 } }, function(client, m)
-                local function after(seconds, kind, phase, response, err)
-                    assert.is_true(math.abs(m:now() - seconds) < 0.01, m:now() .. " s")
-                    fails(kind, phase, response, err)
-                end
-                local start = m:now()
-                after(start + 4, "timeout", "headers", client:get("http://h/never"))
-                start = m:now()
-                local response = assert(client:get("http://h/half"))
-                after(start + 3, "timeout", "body", response:text())
-                start = m:now()
-                after(start + 2, "timeout", "headers",
-                    client:get("http://h/never", { timeout = { total = 2, headers = 9 } }))
-                start = m:now()
-                response = assert(client:get("http://h/drip", { timeout = 7 }))
-                after(start + 7, "timeout", "body", response:text())
-                m:advance(20) -- the peer gives up too
-            end, function(head, _, peer)
-                local path = head:match "^%S+ (%S+)"
-                if path == "/half" then
-                    return "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
-                elseif path == "/drip" then
-                    for i = 1, 20 do
-                        peer:after(i, function()
-                            peer:send("x")
-                        end)
-                    end
-                    return "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
-                end
-            end)
-        end)
-    end)
-
     it("tells progress and informational responses, and refuses bodies above max_body", function()
         with_client({ max_body = 5 }, function(client)
             local informational, received = {}, 0
@@ -560,6 +447,16 @@ describe("client", function()
             client:close()
         end)
         assert.equal("1 1", #logs[1].heads .. " " .. #logs[2].heads)
+    end)
+
+    it("says what a request asks for: one connection of its own, trailers", function()
+        with_client(nil, function(client, _, log)
+            local response = assert(client:get("http://h/", { close = true, trailers = true }))
+            assert.equal("ok", response:text())
+            assert.is_truthy(log.heads[1]:find("\r\nConnection: close, TE\r\nTE: trailers\r\n", 1,
+                true))
+            assert.equal(0, client:stats().total)
+        end)
     end)
 
     it("closes idle connections on demand", function()

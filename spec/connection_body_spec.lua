@@ -3,6 +3,7 @@ local backend = require "moonwire.backend"
 local errors = require "moonwire.error"
 local wire = require "spec.support.wire"
 
+local ASKED = wire.ASKED
 local OK = wire.reply "hello"
 
 local function sleep(seconds)
@@ -171,8 +172,8 @@ describe("a body that is sent:", function()
                 "chunked", "0\r\n\r\n" },
         }
         for _, case in ipairs(cases) do
-            wire.over({ { send = case[1]:sub(1, -3) }, { delay = 1 }, { send = case[1]:sub(-2) },
-                { send = case[3] or "" } }, function(source)
+            wire.over({ ASKED, { send = case[1]:sub(1, -3) }, { delay = 1 },
+                { send = case[1]:sub(-2) }, { send = case[3] or "" } }, function(source)
                 local response = assert(source:request(wire.request()))
                 wire.over({ { expect = "hello" }, { delay = 2 }, { send = OK } },
                     function(sink, peer)
@@ -260,7 +261,8 @@ describe("a body that can't be whole", function()
     end)
 
     it("because the response it is taken from breaks off", function()
-        wire.over({ { send = OK:sub(1, -3) }, { delay = 1 }, { eof = true } }, function(source)
+        local script = { ASKED, { send = OK:sub(1, -3) }, { delay = 1 }, { eof = true } }
+        wire.over(script, function(source)
             local response = assert(source:request(wire.request()))
             wire.over({}, function(sink, _, m)
                 local _, err = sink:request(wire.request("PUT", response))

@@ -294,6 +294,23 @@ local function refuse_unfit(self, data, opts)
     return nil, err
 end
 
+-- Bytes that a new connection brings along answer nothing either (RFC 9112 section 9.2), whatever
+-- they look like. That it has ended already is told by the exchange.
+local function refuse_unasked(self, data, opts)
+    local said = self.stream:read_now(IDLE_BYTES)
+    if not said or said == "" then
+        return nil
+    end
+    self.h1:feed(said)
+    if self.h1:next() == "need_data" then
+        return nil -- an empty line
+    end
+    begin(self, data, opts)
+    local _, err = self:fail(failure.unsolicited(said))
+    self.data = nil
+    return err
+end
+
 -- A request whose time is over, or whose task is cancelled, isn't begun: the connection stays as
 -- it is.
 local function refuse_late(self, data, opts)
@@ -393,9 +410,10 @@ function methods:request(request, opts)
     elseif state == "idle" and not is_fit(self) then
         return refuse_unfit(self, data, opts)
     end
-    local late = refuse_late(self, data, opts)
-    if late then
-        return nil, late
+    local refused = refuse_late(self, data, opts)
+        or state == "new" and not self.stream:is_quiet() and refuse_unasked(self, data, opts)
+    if refused then
+        return nil, refused
     end
     local head, reader, asks = data.head, nil, false
     if data.body and (data.expects or not data.body.text) then

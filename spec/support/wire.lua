@@ -3,6 +3,7 @@
 
 local assert = require "luassert"
 local connections = require "moonwire.connection"
+local errors = require "moonwire.error"
 local mock = require "moonwire.testing.mock"
 local requests = require "moonwire.request"
 
@@ -20,6 +21,27 @@ function M.request(method, body, more)
         fields[name] = value
     end
     return requests.new(fields)
+end
+
+--- The step of a peer's script that waits for the end of a request's head.
+M.ASKED = { expect = "\r\n\r\n" }
+
+--- A script that answers each request with the next of `replies`, as soon as its head is complete.
+function M.answering(replies)
+    local script = {}
+    for _, reply in ipairs(replies) do
+        script[#script + 1] = M.ASKED
+        script[#script + 1] = { send = reply }
+    end
+    return script
+end
+
+--- Holds that a call failed with an error of this kind, and returns the error.
+function M.failed(kind, response, err)
+    assert.is_nil(response)
+    assert.is_true(errors.is(err), tostring(err))
+    assert.equal(kind, err.kind, tostring(err))
+    return err
 end
 
 local function exchange(m, script, body, opts)

@@ -127,11 +127,14 @@ function M.from_codec(connection, code, phase)
 end
 
 --- The peer has sent bytes before it was sent any.
+---@param said string? the first of them, where the connection was new: a greeting, often
 ---@return moonwire.Error
-function M.unsolicited()
+function M.unsolicited(said)
+    local line = said and said:match "^[^\r\n]*":gsub("[^\32-\126]", "?")
     return errors.new {
         kind = "closed", phase = "headers", code = "EH1_UNSOLICITED",
-        message = "the peer sent bytes that answer no request",
+        message = "the peer sent bytes that answer no request"
+            .. (line and (" before it was sent one: \"%s\""):format(line) or ""),
     }
 end
 
