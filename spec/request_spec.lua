@@ -94,6 +94,14 @@ describe("request.new", function()
         end
     end)
 
+    it("asks for trailers when told to, and names that in Connection", function()
+        local request = requests.new { url = "http://a/", trailers = true }
+        for _, asking in ipairs { request, request:with { method = "POST" } } do
+            assert.matches("Connection: TE\r\nTE: trailers\r\n", asking.head:bytes(), 1, true)
+        end
+        assert.is_nil(request:with { trailers = false }.head:bytes():find "TE")
+    end)
+
     it("closes after the exchange when asked", function()
         assert.matches("Connection: close\r\n", bytes { url = "http://a/", close = true })
     end)
@@ -132,7 +140,8 @@ describe("request.new", function()
 
     it("says what to use instead of the headers it sets itself", function()
         local owned = { ["Content-Length"] = "body", ["Transfer-Encoding"] = "chunked",
-            Connection = "close = true", ["keep-alive"] = "keeps", UPGRADE = "protocol" }
+            Connection = "close = true", ["keep-alive"] = "keeps", UPGRADE = "protocol",
+            Te = "trailers = true" }
         for name, word in pairs(owned) do
             local message = problem { url = "http://a/", headers = { [name] = "1" } }
             assert.matches("moonwire sets it itself", message)

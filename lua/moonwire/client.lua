@@ -219,6 +219,8 @@ local function make_request(self, method, url, opts, level)
         form = opts.form,
         expect = expect,
         upgrade = opts.upgrade,
+        close = opts.close,
+        trailers = opts.trailers,
     }, level + 1))
 end
 
@@ -241,6 +243,8 @@ end
 ---@field expect boolean|integer|nil ask the server before the body is sent: always, or from so
 ---  many bytes on
 ---@field upgrade string? protocols to offer: see response:upgrade()
+---@field close boolean? the connection serves this request only
+---@field trailers boolean? ask for fields behind the response's body: see response.trailers
 ---@field retry boolean? false: never send a request twice, however harmless that is
 ---@field max_body integer? a longer body is an error of kind "limit"
 ---@field unix_socket string? path of the socket to connect to, whatever the URL's host

@@ -14,6 +14,7 @@ local OWNED = {
     ["expect"] = "use expect = true",
     ["content-length"] = "it comes from the body; a function's is given by body.generator",
     ["keep-alive"] = "moonwire keeps connections by itself",
+    ["te"] = "use trailers = true",
     ["transfer-encoding"] = "a body of unknown length is sent chunked by itself",
     ["upgrade"] = "use upgrade = \"protocol\"",
 }
@@ -64,6 +65,8 @@ end
 ---@field json any a value to be sent as JSON
 ---@field form table? fields to be sent like a form's
 ---@field close boolean? say "Connection: close"
+---@field trailers boolean? say "TE: trailers": fields behind the response's body are welcome. Those
+---  that come unasked are taken as well
 ---@field expect boolean|integer|nil true: ask the server before the body is sent ("Expect:
 ---  100-continue"); a number: if the body has so many bytes, or nobody knows how many
 ---@field upgrade string? protocols to offer, "websocket" or "h2c, foo/2": see response:upgrade()
@@ -204,8 +207,11 @@ end
 
 local function serialise(data, framing, level)
     local opts
-    if data.close or data.expect or data.upgrade then
-        opts = { close = data.close, expect = expects(data, framing), upgrade = data.upgrade }
+    if data.close or data.trailers or data.expect or data.upgrade then
+        opts = {
+            close = data.close, trailers = data.trailers, expect = expects(data, framing),
+            upgrade = data.upgrade,
+        }
     end
     local ok, head = pcall(core.request_head, data.method, data.target, data.headers, framing, opts)
     if not ok then
@@ -292,6 +298,7 @@ function M.new(opts, level)
         target = target,
         body = body,
         close = opts.close and true or false,
+        trailers = opts.trailers and true or false,
         expect = opts.expect,
         upgrade = opts.upgrade,
         headers = headers_for(given, url, body, level),
@@ -342,9 +349,13 @@ function methods:with(changes)
     if query == nil and changes.url == nil then
         query = data.given.query
     end
-    local close, expect, upgrade = changes.close, changes.expect, changes.upgrade
+    local close, trailers = changes.close, changes.trailers
+    local expect, upgrade = changes.expect, changes.upgrade
     if close == nil then
         close = data.close
+    end
+    if trailers == nil then
+        trailers = data.trailers
     end
     if expect == nil then
         expect = data.expect
@@ -362,6 +373,7 @@ function methods:with(changes)
         form = changes.form,
         query = query,
         close = close,
+        trailers = trailers,
         expect = expect,
         upgrade = upgrade or nil,
     }, 2))

@@ -79,7 +79,7 @@ static bool
 is_owned_in_request(struct mw_slice name)
 {
     return is_owned(name) || mw_is_word(name, "keep-alive") ||
-           mw_is_word(name, "expect");
+           mw_is_word(name, "expect") || mw_is_word(name, "te");
 }
 
 static int
@@ -192,8 +192,6 @@ put_option(char *to, const char *option, bool *begun)
 static char *
 put_request_connection(char *to, const struct mw_h1_request_parts *parts)
 {
-    bool te =
-        parts->trailers && mw_headers_find(parts->headers, "te", 2, 0) < 0;
     bool begun = false;
 
     if (parts->close)
@@ -204,7 +202,7 @@ put_request_connection(char *to, const struct mw_h1_request_parts *parts)
         to = put_option(to, "upgrade", &begun);
     if (begun)
         to = put_text(to, "\r\n");
-    return te ? put_text(to, "TE: trailers\r\n") : to;
+    return parts->trailers ? put_text(to, "TE: trailers\r\n") : to;
 }
 
 /* Writes the Upgrade field and says where its value stands. */

@@ -27,7 +27,7 @@ local COMPAT = { obs_fold = true }
 -- What makes the request, and how it is sent.
 local CONTENT = {
     headers = true, query = true, body = true, json = true, form = true, expect = true,
-    upgrade = true,
+    upgrade = true, close = true, trailers = true,
 }
 local SENDING = {
     timeout = true, max_body = true, unix_socket = true, on_informational = true, progress = true,
