@@ -71,35 +71,43 @@ read_start(struct mw_h1 *h1)
 }
 
 /* Lets llhttp read up to `len` bytes of fields. */
+/* Reads on in the head or the trailers, which have `bytes` of `limit` so far,
+ * and says whether that was all of them; an error or an event otherwise. */
 static int
-read_fields(struct mw_h1 *h1, size_t len, size_t *used)
+read_fields(
+    struct mw_h1 *h1, size_t *bytes, size_t limit, int too_many, bool *whole)
 {
-    int stopped = (h1->compat & MW_H1_OBS_FOLD) != 0
-                      ? mw_h1_parse_folded(h1, h1->in, len, used)
-                      : mw_h1_parse_kept(h1, h1->in, len, used);
+    size_t left = limit - *bytes;
+    size_t len = (size_t)(h1->in_end - h1->in);
+    int stopped;
+    size_t used;
 
-    h1->in += *used;
-    return stopped;
+    *whole = false;
+    if (len == 0)
+        return starve(h1);
+    if (left == 0)
+        return mw_h1_fail(h1, too_many, "more than %zu bytes", limit);
+    if (len > left)
+        len = left;
+    stopped = (h1->compat & MW_H1_OBS_FOLD) != 0
+                  ? mw_h1_parse_folded(h1, h1->in, len, &used)
+                  : mw_h1_parse_kept(h1, h1->in, len, &used);
+    h1->in += used;
+    if (stopped < 0)
+        return stopped;
+    *bytes += used;
+    *whole = stopped != 0;
+    return MW_H1_GO_ON;
 }
 
 static int
 read_head(struct mw_h1 *h1)
 {
-    size_t left = h1->limits.head_bytes - h1->head_bytes;
-    size_t len = (size_t)(h1->in_end - h1->in);
-    int stopped;
-    size_t used;
+    bool whole;
+    int event = read_fields(
+        h1, &h1->head_bytes, h1->limits.head_bytes, MW_EH1_HEAD_BYTES, &whole);
 
-    if (len == 0)
-        return starve(h1);
-    if (left == 0)
-        return mw_h1_fail(h1, MW_EH1_HEAD_BYTES, "more than %zu bytes",
-            h1->limits.head_bytes);
-    stopped = read_fields(h1, len < left ? len : left, &used);
-    if (stopped < 0)
-        return stopped;
-    h1->head_bytes += used;
-    return stopped ? mw_h1_head_finish(h1) : MW_H1_GO_ON;
+    return whole ? mw_h1_head_finish(h1) : event;
 }
 
 static int
@@ -191,25 +199,15 @@ read_chunked(struct mw_h1 *h1, size_t max)
 static int
 read_trailer(struct mw_h1 *h1)
 {
-    size_t left = h1->limits.trailer_bytes - h1->trailer_bytes;
-    size_t len = (size_t)(h1->in_end - h1->in);
-    int stopped;
-    size_t used;
+    bool whole;
+    int event = read_fields(h1, &h1->trailer_bytes, h1->limits.trailer_bytes,
+        MW_EH1_TRAILER, &whole);
 
-    if (len == 0)
-        return starve(h1);
-    if (left == 0)
-        return mw_h1_fail(h1, MW_EH1_TRAILER, "more than %zu bytes",
-            h1->limits.trailer_bytes);
-    stopped = read_fields(h1, len < left ? len : left, &used);
-    if (stopped < 0)
-        return stopped;
-    h1->trailer_bytes += used;
-    if (stopped) {
+    if (whole) {
         mw_h1_trailers_finish(h1);
         h1->rx = RX_ENDING;
     }
-    return MW_H1_GO_ON;
+    return event;
 }
 
 static int
