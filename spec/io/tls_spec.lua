@@ -99,6 +99,14 @@ describe("certificates", function()
         assert.equal(200, (get({ "good" }, "localhost", { ca = pem })))
     end)
 
+    it("are taken when they, or their issuer, are named themselves, roots or not", function()
+        assert.equal(200, (get({ "behind", chain = "middle.pem" }, "localhost",
+            { ca_file = made:path "middle.pem" })))
+        assert.equal(200, (get({ "good" }, "localhost", { ca_file = made:path "good.pem" })))
+        refused_certificate("its issuer is unknown (CN=root)", { "good" }, "localhost",
+            { ca_file = made:path "rsa.pem" })
+    end)
+
     it("name addresses as such", function()
         assert.equal(200, (get({ "good" }, "127.0.0.1", TRUST)))
         refused_certificate("it is not for 127.0.0.1 but for localhost",

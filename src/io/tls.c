@@ -210,8 +210,21 @@ attach(struct mw_tls *tls)
     BIO_set_data(bio, tls);
     SSL_set_bio(tls->ssl, bio, bio);
     SSL_set_app_data(tls->ssl, tls);
+    if (tls->host == NULL) {
+        SSL_set_accept_state(tls->ssl);
+        return MW_OK;
+    }
     SSL_set_connect_state(tls->ssl);
     return set_host(tls);
+}
+
+static char *
+copy_of(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+
+    return copy != NULL ? memcpy(copy, text, size) : NULL;
 }
 
 int
@@ -221,7 +234,7 @@ mw_tls_open(struct mw_tls *tls, struct mw_tls_ctx *ctx, struct mw_tcp *tcp,
     int err = MW_ENOMEM;
 
     assert(tls->ssl == NULL);
-    if (host[0] == '\0')
+    if (ctx->is_server ? host != NULL : host == NULL || host[0] == '\0')
         return MW_EINVAL;
     mw_tls_deinit(tls);
     ERR_clear_error();
@@ -229,9 +242,9 @@ mw_tls_open(struct mw_tls *tls, struct mw_tls_ctx *ctx, struct mw_tcp *tcp,
     tls->tcp = tcp;
     tls->failed = MW_OK;
     tls->is_ready = tls->is_blocked = tls->wants_write = false;
-    tls->host = strdup(host);
+    tls->host = host != NULL ? copy_of(host) : NULL;
     tls->ssl = SSL_new(ctx->ssl);
-    if (tls->host != NULL && tls->ssl != NULL)
+    if ((tls->host != NULL || host == NULL) && tls->ssl != NULL)
         err = attach(tls);
     if (err == MW_OK && session != NULL && !SSL_set_session(tls->ssl, session))
         ERR_clear_error(); /* then it begins afresh */
@@ -256,7 +269,7 @@ mw_tls_deinit(struct mw_tls *tls)
     drop(tls);
     mw_tls_ctx_unref(tls->ctx);
     tls->ctx = NULL;
-    free((void *)(uintptr_t)tls->host);
+    free(tls->host);
     tls->host = NULL;
     mw_buf_deinit(&tls->in);
     mw_buf_deinit(&tls->out);
@@ -297,8 +310,8 @@ mw_tls_handshake(struct mw_tls *tls)
     if (err != MW_OK)
         return fail(tls, err);
     tls->is_ready = true;
-    if (SSL_session_reused(tls->ssl) && tls->session == NULL &&
-        SSL_version(tls->ssl) == TLS1_2_VERSION)
+    if (tls->host != NULL && SSL_session_reused(tls->ssl) &&
+        tls->session == NULL && SSL_version(tls->ssl) == TLS1_2_VERSION)
         tls->session = SSL_get1_session(tls->ssl); /* good for many uses */
     return MW_OK;
 }

@@ -20,6 +20,7 @@ struct ssl_session_st;
 /* What a side trusts and shows; NULL and 0 are the strict defaults.  Texts are
  * borrowed for the call.  `cert` and `key` are paths, or PEM themselves. */
 struct mw_tls_options {
+    bool is_server;      /* `cert` is a must; with CAs, so is a client's */
     bool is_unverified;  /* takes any certificate */
     const char *ca_file; /* these three stand in for the system's CAs */
     const char *ca_path;
@@ -50,7 +51,7 @@ void mw_tls_ctx_unref(struct mw_tls_ctx *ctx); /* NULL is allowed */
 /* Where it looks for CAs, for people: "the system's CAs (/etc/ssl/certs)". */
 const char *mw_tls_ctx_source(const struct mw_tls_ctx *ctx);
 
-/* One end of a connection, the client's.  Embedded; fields are private. */
+/* One end of a connection.  Embedded; fields are private. */
 struct mw_tls {
     struct mw_tls_ctx *ctx; /* a reference; NULL before open, after deinit */
     struct ssl_st *ssl;     /* owned; NULL: closed */
@@ -64,13 +65,14 @@ struct mw_tls {
     int transport;    /* the code the socket gave last, below 0 */
     int failed;       /* sticky */
     struct ssl_session_st *session; /* owned: the newest ticket */
-    const char *host;               /* owned: whom the certificate must name */
+    char *host; /* owned: whom the certificate must name; NULL: a server */
     char detail[MW_TLS_DETAIL];
 };
 
 /* Begins; nothing is sent as yet.  `host` is a name or a numeric address: the
- * certificate must be for it, and a name goes into the handshake (SNI).
- * `session` (NULL: none) is used up.  The socket must outlive the calls. */
+ * certificate must be for it, and a name goes into the handshake (SNI); it is
+ * NULL where the context is a server's, and only there.  `session` (NULL: none)
+ * is used up.  The socket must outlive the calls. */
 int mw_tls_open(struct mw_tls *tls, struct mw_tls_ctx *ctx, struct mw_tcp *tcp,
     const char *host, struct ssl_session_st *session);
 void mw_tls_deinit(struct mw_tls *tls); /* all zero is harmless */

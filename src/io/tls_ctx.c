@@ -312,9 +312,42 @@ set_protocol(SSL_CTX *ssl, const struct mw_tls_options *options, char *detail)
     if (options->suites != NULL &&
         !SSL_CTX_set_ciphersuites(ssl, options->suites))
         return refuse(detail, "tls.ciphers", options->suites);
-    if (options->alpn != NULL &&
-        SSL_CTX_set_alpn_protos(ssl, (const unsigned char *)options->alpn,
-            (unsigned)options->alpn_len) != 0) {
+    return MW_OK;
+}
+
+/* A server takes the first of its own protocols that the client offers. */
+static int
+on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+    const unsigned char *offered, unsigned offered_len, void *arg)
+{
+    const struct mw_tls_ctx *ctx = arg;
+    unsigned char *chosen;
+
+    (void)ssl;
+    if (SSL_select_next_proto(&chosen, out_len, ctx->alpn, ctx->alpn_len,
+            offered, offered_len) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int
+set_alpn(
+    struct mw_tls_ctx *ctx, const struct mw_tls_options *options, char *detail)
+{
+    const unsigned char *list = (const unsigned char *)options->alpn;
+    unsigned len = (unsigned)options->alpn_len;
+
+    if (list == NULL)
+        return MW_OK;
+    if (ctx->is_server) {
+        ctx->alpn = malloc(len);
+        if (ctx->alpn == NULL)
+            return MW_ENOMEM;
+        memcpy(ctx->alpn, list, len);
+        ctx->alpn_len = len;
+        SSL_CTX_set_alpn_select_cb(ctx->ssl, on_alpn, ctx);
+    } else if (SSL_CTX_set_alpn_protos(ctx->ssl, list, len) != 0) {
         mw_tls_say(detail, "tls.alpn is not a list of protocols");
         return MW_ETLS;
     }
@@ -345,29 +378,51 @@ on_verify(int is_ok, X509_STORE_CTX *store)
     return is_ok;
 }
 
+/* Who has to show a certificate, and what is kept of a session. */
+static void
+set_checks(struct mw_tls_ctx *ctx)
+{
+    int mode = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+
+    if (ctx->is_unverified)
+        mode = SSL_VERIFY_NONE;
+    SSL_CTX_set_verify(ctx->ssl, mode, ctx->is_unverified ? NULL : on_verify);
+    SSL_CTX_set_default_passwd_cb(ctx->ssl, on_password);
+    /* any certificate that is trusted ends the chain, a root or not */
+    X509_VERIFY_PARAM_set_flags(
+        SSL_CTX_get0_param(ctx->ssl), X509_V_FLAG_PARTIAL_CHAIN);
+    if (ctx->is_server) {
+        static const unsigned char name[] = "moonwire";
+
+        SSL_CTX_set_session_id_context(ctx->ssl, name, sizeof(name));
+        SSL_CTX_set_session_cache_mode(ctx->ssl, SSL_SESS_CACHE_OFF);
+        return;
+    }
+    SSL_CTX_set_session_cache_mode(
+        ctx->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx->ssl, on_session);
+}
+
 static int
 set_up(
     struct mw_tls_ctx *ctx, const struct mw_tls_options *options, char *detail)
 {
+    bool has_cas = options->ca_file || options->ca_path || options->ca;
     int err = set_protocol(ctx->ssl, options, detail);
 
+    if (err == MW_OK)
+        err = set_alpn(ctx, options, detail);
     if (err != MW_OK)
         return err;
-    ctx->is_unverified = options->is_unverified;
+    ctx->is_unverified = options->is_unverified || (ctx->is_server && !has_cas);
     ctx->has_cert = options->cert != NULL;
     ctx->pin_count = options->pin_count;
     if (options->pin_count > 0)
         memcpy(ctx->pins, options->pins, options->pin_count * MW_TLS_PIN);
-    SSL_CTX_set_verify(ctx->ssl,
-        options->is_unverified ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
-        options->is_unverified ? NULL : on_verify);
-    SSL_CTX_set_session_cache_mode(
-        ctx->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(ctx->ssl, on_session);
-    SSL_CTX_set_default_passwd_cb(ctx->ssl, on_password);
-    if (options->ca_file || options->ca_path || options->ca)
+    set_checks(ctx);
+    if (has_cas)
         err = load_given(ctx, options, detail);
-    else if (!options->is_unverified)
+    else if (!ctx->is_unverified)
         err = load_system(ctx, detail);
     if (err == MW_OK && options->cert != NULL) {
         const char *key = options->key ? options->key : options->cert;
@@ -391,7 +446,9 @@ mw_tls_ctx_new(const struct mw_tls_options *options, struct mw_tls_ctx **out,
         return MW_ENOMEM;
     ctx->refs = 1;
     ERR_clear_error();
-    ctx->ssl = SSL_CTX_new(TLS_client_method());
+    ctx->is_server = options->is_server;
+    ctx->ssl =
+        SSL_CTX_new(ctx->is_server ? TLS_server_method() : TLS_client_method());
     ctx->memory = mw_tls_bio_method();
     if (ctx->ssl != NULL && ctx->memory != NULL)
         err = set_up(ctx, options, detail);
@@ -418,6 +475,7 @@ mw_tls_ctx_unref(struct mw_tls_ctx *ctx)
         return;
     SSL_CTX_free(ctx->ssl);
     BIO_meth_free(ctx->memory);
+    free(ctx->alpn);
     free(ctx);
 }
 

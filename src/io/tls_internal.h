@@ -10,11 +10,14 @@ struct mw_tls_ctx {
     int refs;
     SSL_CTX *ssl;       /* owned */
     BIO_METHOD *memory; /* owned: how bytes go through struct mw_tls */
+    bool is_server;
     bool is_unverified;
     bool has_cert; /* shows a certificate where it is asked for one */
     size_t pin_count;
     unsigned char pins[MW_TLS_PINS_MAX][MW_TLS_PIN];
     char source[MW_TLS_DETAIL / 2];
+    unsigned char *alpn; /* owned: what a server speaks, as on the wire */
+    unsigned alpn_len;
 };
 
 /* Adds words, as printf does, as far as there is room. */

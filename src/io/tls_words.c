@@ -192,7 +192,8 @@ mw_tls_say_error(struct mw_tls *tls)
         mw_tls_say(tls->detail, "alert \"%s\"", alert_words(words));
         if (reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION)
             mw_tls_say(tls->detail, " (no version of TLS is spoken by both)");
-        else if (!tls->ctx->has_cert && is_client_cert_alert(reason))
+        else if (!tls->ctx->is_server && !tls->ctx->has_cert &&
+                 is_client_cert_alert(reason))
             mw_tls_say(tls->detail, " (perhaps it wants a certificate: "
                                     "tls = { cert = ..., key = ... })");
         return MW_ETLS_ALERT;

@@ -92,6 +92,8 @@ l_core_tls_context(lua_State *L)
         L, options.pin_count <= MW_TLS_PINS_MAX, 1, "more than 16 pins");
     lua_getfield(L, 1, "unverified");
     options.is_unverified = lua_toboolean(L, -1);
+    lua_getfield(L, 1, "server");
+    options.is_server = lua_toboolean(L, -1);
     context = mwL_new(L, &context_type);
     err = mw_tls_ctx_new(&options, &context->core, detail);
     if (err == MW_OK)
@@ -132,13 +134,13 @@ l_session_gc(lua_State *L)
 
 /* -- one end --------------------------------------------------------------- */
 
-/* core.tls(context, tcp or nil, host, session or nil) -> tls */
+/* core.tls(context, tcp or nil, host or nil, session or nil) -> tls */
 static int
 l_core_tls(lua_State *L)
 {
     struct context *context = mwL_check(L, 1, &context_type);
     struct mw_tcp *tcp = lua_isnil(L, 2) ? NULL : mwL_check_tcp(L, 2);
-    const char *host = luaL_checkstring(L, 3);
+    const char *host = luaL_optstring(L, 3, NULL);
     struct session *session =
         lua_isnoneornil(L, 4) ? NULL : mwL_check(L, 4, &session_type);
     struct tls *tls;

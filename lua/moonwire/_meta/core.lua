@@ -158,7 +158,7 @@ function Tcp:fd() end
 
 --- Options made ready (moonwire.TlsOptions, checked before): ca_file, ca_path, ca, cert, key,
 --- key_password, min_version, max_version, ciphers (of TLS 1.2), suites (of 1.3), all strings; alpn
---- as on the wire; pins, 32 bytes each; unverified. Files are read now.
+--- as on the wire; pins, 32 bytes each; unverified; server. Files are read now.
 ---@param options table
 ---@return moonwire.core.TlsContext? context, integer? code, string? detail what is wrong
 function core.tls_context(options) end
@@ -170,11 +170,11 @@ function TlsContext:source() end
 --- What a later connection may begin with; used up by that.
 ---@class moonwire.core.TlsSession
 
---- The client's end of TLS, on an open socket, or in memory (nil). `host`: whom the certificate
---- must name.
+--- One end of TLS, on an open socket, or in memory (nil). `host`: whom the certificate must name;
+--- nil for a server, and only there.
 ---@param context moonwire.core.TlsContext
 ---@param socket moonwire.core.Tcp?
----@param host string
+---@param host string?
 ---@param session moonwire.core.TlsSession?
 ---@return moonwire.core.Tls? tls, integer? code
 function core.tls(context, socket, host, session) end

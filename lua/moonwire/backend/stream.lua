@@ -321,21 +321,10 @@ local function shake_hands(self, deadline)
     end
 end
 
---- Goes over to TLS, as a client, and returns once the handshake is done. When that fails the
---- stream is closed. Bytes that were read ahead are refused: they came unprotected.
----@param opts moonwire.TlsOptions|moonwire.TlsContext with server_name: whom the certificate names
----@param deadline number?
----@param session moonwire.core.TlsSession? of an earlier connection; it is used up
----@return true? ok
----@return moonwire.Error? err kind "tls", "closed", "timeout" or "cancelled", phase "tls"
-function methods:start_tls(opts, deadline, session)
-    check_reader(self)
-    check_writer(self)
-    local context, host = tls.context_and_host(opts, 2)
+-- Puts TLS over the socket and shakes hands.
+local function secure(self, context, host, deadline, session, doing)
     thread.check(self.backend)
-    local doing = ("TLS handshake with %s (%s)"):format(host, self.label)
     if self.buffer ~= "" then
-        self:close()
         return nil, errors.new {
             kind = "tls", phase = "tls", code = "ETLS",
             message = doing .. ": bytes came before it",
@@ -350,9 +339,48 @@ function methods:start_tls(opts, deadline, session)
     if ok then
         return true
     end
-    local err = tls.explain(self.core, code, errors.from_code(code, "tls", doing))
-    self:close()
-    return nil, err
+    return nil, tls.explain(self.core, code, errors.from_code(code, "tls", doing))
+end
+
+--- Goes over to TLS, as a client, and returns once the handshake is done. When that fails the
+--- stream is closed. Bytes that were read ahead are refused: they came unprotected.
+---@param opts moonwire.TlsOptions|moonwire.TlsContext with server_name: whom the certificate names
+---@param deadline number?
+---@param session moonwire.core.TlsSession? of an earlier connection; it is used up
+---@return true? ok
+---@return moonwire.Error? err kind "tls", "closed", "timeout" or "cancelled", phase "tls"
+function methods:start_tls(opts, deadline, session)
+    check_reader(self)
+    check_writer(self)
+    local context, host = tls.context_and_host(opts, 2)
+    local ok, err = secure(self, context, host, deadline, session,
+        ("TLS handshake with %s (%s)"):format(host, self.label))
+    if not ok then
+        self:close()
+    end
+    return ok, err
+end
+
+--- Goes over to TLS, as a server. When that fails the stream is without TLS again, and good for
+--- nothing but to read on until the client has seen the alert, and to be closed.
+---@param opts moonwire.TlsServerOptions|moonwire.TlsServerContext
+---@param deadline number?
+---@return true? ok
+---@return moonwire.Error? err
+function methods:accept_tls(opts, deadline)
+    check_reader(self)
+    check_writer(self)
+    local context, err = tls.server_context(opts, 2)
+    if not context then
+        error(err.message, 2)
+    end
+    local plain = self.core
+    local ok, problem = secure(self, context, nil, deadline, nil,
+        "TLS handshake with " .. self.label)
+    if not ok then
+        self.core, self.step = plain, plain.wait
+    end
+    return ok, problem
 end
 
 --- About its TLS: {version, cipher, alpn, resumed}.

@@ -36,6 +36,31 @@ local OPTIONS = {
     max_version = "string", ciphers = "string", alpn = "table", pins = "table",
 }
 
+--- What a server shows. With `ca_file`, `ca_path` or `ca` it takes only clients that show a
+--- certificate by one of those.
+---@class moonwire.TlsServerOptions
+---@field cert string its certificate: a path, or PEM, with those that lead to its CA
+---@field key string? its key, a path or PEM; in `cert` when not given
+---@field key_password string?
+---@field ca_file string?
+---@field ca_path string?
+---@field ca string?
+---@field min_version "1.2"|"1.3"|nil
+---@field max_version "1.2"|"1.3"|nil
+---@field ciphers string?
+---@field alpn string[]? protocols it speaks, { "http/1.1" }; a client that offers others only is
+---  refused
+
+---@class moonwire.TlsServerContext
+---@field core moonwire.core.TlsContext
+local ServerContext = { __name = "moonwire.TlsServerContext" }
+
+local SERVER_OPTIONS = {
+    ca_file = "string", ca_path = "string", ca = "string", cert = "string", key = "string",
+    key_password = "string", min_version = "string", max_version = "string", ciphers = "string",
+    alpn = "table",
+}
+
 local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 -- The 32 bytes of "sha256/<base64>", or of "sha256//<base64>" as curl has it; nil when it is none.
@@ -100,13 +125,21 @@ local function split_ciphers(ciphers)
     return old[1] and table.concat(old, ":"), new[1] and table.concat(new, ":")
 end
 
-local function check_names(opts, level)
+local function names_of(options)
+    local names = {}
+    for name in pairs(options) do
+        names[#names + 1] = name
+    end
+    table.sort(names)
+    return table.concat(names, " ")
+end
+
+local function check_names(opts, known, level)
     for name, value in pairs(opts) do
-        local expected = OPTIONS[name]
+        local expected = known[name]
         if not expected then
-            error(("unknown option 'tls.%s' (known: alpn ca ca_file ca_path cert ciphers key "
-                .. "key_password max_version min_version pins server_name verify)")
-                :format(tostring(name)), level + 1)
+            error(("unknown option 'tls.%s' (known: %s)"):format(tostring(name), names_of(known)),
+                level + 1)
         elseif type(value) ~= expected or value == "" then
             errors.argument(level + 1, "tls." .. name, expected, value)
         end
@@ -114,6 +147,27 @@ local function check_names(opts, level)
     if opts.key and not opts.cert then
         error("bad argument 'tls.key' (there is no tls.cert that it belongs to)", level + 1)
     end
+end
+
+-- The context of the core; files are read now.
+local function make(opts, is_server, level)
+    local ciphers, suites = split_ciphers(opts.ciphers)
+    local made, code, detail = core.tls_context {
+        server = is_server, unverified = opts.verify == false,
+        ca_file = opts.ca_file, ca_path = opts.ca_path, ca = opts.ca,
+        cert = opts.cert, key = opts.key, key_password = opts.key_password,
+        min_version = opts.min_version, max_version = opts.max_version,
+        ciphers = ciphers or nil, suites = suites or nil,
+        alpn = joined_alpn(opts.alpn, level + 1), pins = joined_pins(opts.pins, level + 1),
+    }
+    if made then
+        return made
+    end
+    local err = errors.from_code(code, "tls")
+    if detail ~= "" then
+        err.message = detail
+    end
+    return nil, err
 end
 
 --- Makes options ready: files are read now.
@@ -126,27 +180,33 @@ function tls.context(opts, level)
         errors.argument(level + 1, "tls", "table", opts)
     end
     opts = opts or {}
-    check_names(opts, level + 1)
-    local ciphers, suites = split_ciphers(opts.ciphers)
-    local made, code, detail = core.tls_context {
-        unverified = opts.verify == false,
-        ca_file = opts.ca_file, ca_path = opts.ca_path, ca = opts.ca,
-        cert = opts.cert, key = opts.key, key_password = opts.key_password,
-        min_version = opts.min_version, max_version = opts.max_version,
-        ciphers = ciphers or nil, suites = suites or nil,
-        alpn = joined_alpn(opts.alpn, level + 1), pins = joined_pins(opts.pins, level + 1),
-    }
+    check_names(opts, OPTIONS, level + 1)
+    local made, err = make(opts, false, level + 1)
     if not made then
-        local err = errors.from_code(code, "tls")
-        if detail ~= "" then
-            err.message = detail
-        end
         return nil, err
     end
     return setmetatable({
         core = made, verify = opts.verify ~= false, server_name = opts.server_name,
         source = made:source(),
     }, Context)
+end
+
+--- The same for the server's end.
+---@param opts moonwire.TlsServerOptions|moonwire.TlsServerContext
+---@param level integer whose fault a wrong value is: 1 the caller
+---@return moonwire.TlsServerContext? context, moonwire.Error? err
+function tls.server_context(opts, level)
+    if getmetatable(opts) == ServerContext then
+        return opts
+    elseif type(opts) ~= "table" then
+        errors.argument(level + 1, "tls", "table", opts)
+    end
+    check_names(opts, SERVER_OPTIONS, level + 1)
+    if not opts.cert then
+        errors.argument(level + 1, "tls.cert", "string", nil)
+    end
+    local made, err = make(opts, true, level + 1)
+    return made and setmetatable({ core = made }, ServerContext), err
 end
 
 --- The context that options stand for, and whom the certificate must name; raises when they are
@@ -186,8 +246,8 @@ end
 
 --- Wraps a socket object: straight on a socket of the core, else over whatever it is.
 ---@param socket moonwire.core.Tcp|moonwire.core.Tls|table
----@param context moonwire.TlsContext
----@param host string
+---@param context moonwire.TlsContext|moonwire.TlsServerContext
+---@param host string? nil for the server's end
 ---@param session moonwire.core.TlsSession?
 ---@return table? socket with the same methods, and `handshake`
 ---@return integer? code

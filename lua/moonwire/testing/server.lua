@@ -6,21 +6,25 @@ local errors = require "moonwire.error"
 local exchanges = require "moonwire.testing.server.exchange"
 local raw = require "moonwire.testing.server.raw"
 local routes = require "moonwire.testing.server.routes"
+local tls = require "moonwire.backend.tls"
 
 local DRAIN_BYTES = 1024 * 1024 -- of a body that a handler left unread
 local DRAIN_SECONDS = 2
 local LINGER_BYTES = 4 * 1024 * 1024 -- dropped before a close, so that no RST eats the answer
 local RETRY_SECONDS = 0.05 -- after an accept that failed, with no fds left for instance
 local CLOSE_SECONDS = 5
+local TLS_SECONDS = 10 -- for a handshake
 
 ---@class moonwire.testing.Server
----@field url string "http://127.0.0.1:PORT", without a slash at the end
+---@field url string "http://127.0.0.1:PORT", "https:" with TLS, without a slash at the end
 ---@field host string
 ---@field port integer
 ---@field requests integer how many requests have come
 ---@field connections integer how many connections have come
 ---@field last_error any what the last handler that failed raised, with its traceback
+---@field last_tls_error moonwire.Error? why the last handshake that failed did
 ---@field private backend moonwire.Backend
+---@field private tls moonwire.TlsServerContext?
 ---@field private listener moonwire.Listener
 ---@field private handlers table<string, function>
 ---@field private handler function?
@@ -160,9 +164,20 @@ local function serve(self, stream, number)
     end
 end
 
+local function secure_and_serve(self, stream, number)
+    if self.tls then
+        local ok, err = stream:accept_tls(self.tls, deadline_in(self, TLS_SECONDS))
+        if not ok then
+            self.last_tls_error = err
+            return linger(self, stream)
+        end
+    end
+    serve(self, stream, number)
+end
+
 local function serve_and_close(self, stream, number)
     self.streams[stream] = true
-    local ok, problem = xpcall(serve, errors.handler, self, stream, number)
+    local ok, problem = xpcall(secure_and_serve, errors.handler, self, stream, number)
     self.streams[stream] = nil
     stream:close()
     if not ok then
@@ -239,6 +254,7 @@ local M = {}
 ---@field handler? fun(request: moonwire.testing.Request, respond: moonwire.testing.Respond) is
 ---  asked first; when it doesn't answer, the server's own routes do
 ---@field idle_timeout number? seconds a connection may wait for its next request; none
+---@field tls moonwire.TlsServerOptions? speak TLS: { cert = "cert.pem", key = "key.pem" }
 
 --- Starts a server.
 ---@param opts moonwire.testing.ServerOptions?
@@ -252,6 +268,13 @@ function M.start(opts)
     end
     local is_ipv6 = host:find(":", 1, true) ~= nil
     local backend = backends.current()
+    local context, problem
+    if opts.tls ~= nil then
+        context, problem = tls.server_context(opts.tls, 2)
+        if not context then
+            error(problem.message, 2)
+        end
+    end
     local listener, err = backend:listen {
         family = is_ipv6 and "ipv6" or "ipv4",
         address = host,
@@ -262,12 +285,14 @@ function M.start(opts)
     end
     local port = listener:address().port
     local self = setmetatable({
-        url = ("http://%s:%d"):format(is_ipv6 and "[" .. host .. "]" or host, port),
+        url = ("%s://%s:%d"):format(context and "https" or "http",
+            is_ipv6 and "[" .. host .. "]" or host, port),
         host = host,
         port = port,
         requests = 0,
         connections = 0,
         backend = backend,
+        tls = context,
         listener = listener,
         handlers = {},
         handler = opts.handler,
