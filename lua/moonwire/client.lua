@@ -34,7 +34,7 @@ local function exchange(self, call)
     while slot do
         local connection = slot.connection
         local response
-        response, err = connection:request(call.request, call.sending)
+        response, err = connection:request(call.request, call.sending, call.started)
         if response then
             return response
         elseif connection.unfit and slot.state == "active" then
@@ -144,6 +144,7 @@ local function send(self, request, opts, level)
         path = path,
         dialing = dialing,
         started = started,
+        waited = 0,
         deadline = deadline,
         timeouts = timeouts,
         retry = retry,

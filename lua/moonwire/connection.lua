@@ -58,6 +58,7 @@ local NO_OPTIONS = {}
 ---@field private h1 moonwire.core.H1
 ---@field private current {response: moonwire.Response?} weak: an unread response may be collected
 ---@field private sender moonwire.connection.Sender? while a body is being sent
+---@field private since number? when the call began that the exchange is for
 ---@field private sent_at number? when the request's last byte went
 ---@field private failure moonwire.Error? what ended the exchange
 ---@field private write_error moonwire.Error? the peer takes no more bytes, but may still answer
@@ -321,14 +322,13 @@ local function refuse_late(self, data, opts)
         local code = backend:wait(now) -- tells the scope whose deadline it was
         err = errors.from_code(code, "write", "the request was not sent")
     elseif opts.deadline and opts.deadline <= now then
-        err = errors.new {
-            kind = "timeout", phase = "write", code = "ETIMEOUT",
-            message = "the time for the whole request was over before it was sent",
-        }
+        err = failure.late()
     else
         return nil
     end
-    err.url = data.url
+    begin(self, data, opts)
+    failure.complete(self, err)
+    self.data = nil
     return err
 end
 
@@ -392,8 +392,9 @@ end
 --- (101, or a 2xx to CONNECT) has the stream, and the connection is detached.
 ---@param request moonwire.Request
 ---@param opts? moonwire.connection.RequestOptions
+---@param since number? for a client: when its own call began, which `err.elapsed` counts from
 ---@return moonwire.Response? response, moonwire.Error? err
-function methods:request(request, opts)
+function methods:request(request, opts, since)
     local data = requests.data(request)
     if not data then
         errors.argument(2, "request", "request made by moonwire.request", request)
@@ -407,7 +408,9 @@ function methods:request(request, opts)
     local state = self.state
     if state ~= "idle" and state ~= "new" then
         return refuse(self, data)
-    elseif state == "idle" and not is_fit(self) then
+    end
+    self.since = since
+    if state == "idle" and not is_fit(self) then
         return refuse_unfit(self, data, opts)
     end
     local refused = refuse_late(self, data, opts)
@@ -524,6 +527,7 @@ function M.new(stream, opts)
         created = now,
         last_used = now,
         sender = false,
+        since = nil,
     }, Connection)
 end
 

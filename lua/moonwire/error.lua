@@ -14,7 +14,9 @@ local core = require "moonwire.core"
 ---@field cause any the error below this one
 ---@field attempts moonwire.Error[]? of connecting: one for each address that was tried
 ---@field address string? of such an attempt, numeric
----@field elapsed number? seconds that attempt took
+---@field elapsed number? seconds that the request, or such an attempt, had taken
+---@field timeout string? which limit on time had passed: "total" "pool" "connect" "tls" "headers"
+---  "idle"
 ---@field traceback string? where it was raised, once it has gone through a task or a scope
 ---@field partial string? bytes that had come when a read ended early
 ---@field reused boolean? the connection had served another request before

@@ -191,6 +191,20 @@ local function leave(self)
     end
 end
 
+-- The deadline has passed. The wait that it cut short says where that was.
+local function timed_out(self, cause)
+    local err = errors.new {
+        kind = "timeout", code = "ETIMEOUT",
+        message = ("timed out after %g s"):format(self.seconds),
+    }
+    if errors.is(cause, "cancelled") and cause.phase then -- of a request
+        err.message = err.message .. ": " .. cause.message
+        err.cause, err.phase, err.url, err.elapsed = cause, cause.phase, cause.url, cause.elapsed
+        err.bytes_sent, err.bytes_received = cause.bytes_sent, cause.bytes_received
+    end
+    return nil, err
+end
+
 -- What the body gave, once the tasks have ended. Failures are raised; a body that raised because
 -- the scope itself was cancelled or timed out gives nil and an error.
 local function conclude(self, ok, ...)
@@ -211,10 +225,11 @@ local function conclude(self, ok, ...)
     if self.failed then
         error(self.failure, 0)
     elseif self.expired then
-        return nil, errors.new {
-            kind = "timeout", code = "ETIMEOUT",
-            message = ("timed out after %g s"):format(self.seconds),
-        }
+        local first, second = ...
+        if ok and first == nil then
+            first = second
+        end
+        return timed_out(self, first)
     elseif not cancelled then
         return ...
     elseif self.cancelled_here then

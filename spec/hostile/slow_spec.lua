@@ -35,27 +35,27 @@ local INFORMATIONAL = "HTTP/1.1 102 Processing\r\n\r\n"
 
 kit.rows(describe, it, "slow peers", {
     slow("a head by the byte ends at the headers timeout, though there is progress", "headers",
-        { headers = 0.1, idle = 10 }, "no response head within 0.1 s", drip(HEAD, "X-A: b\r\n")),
+        { headers = 0.1, idle = 10 }, "%(timeout%.headers = 0.1 s; ", drip(HEAD, "X-A: b\r\n")),
     slow("a head by the byte ends at the total timeout", "headers",
-        { total = 0.1, idle = 10 }, "time for the whole request", drip(HEAD, "X-A: b\r\n")),
+        { total = 0.1, idle = 10 }, "%(timeout%.total = ", drip(HEAD, "X-A: b\r\n")),
     slow("empty lines by the byte end at the headers timeout", "headers",
-        { headers = 0.1, idle = 10 }, "no response head within 0.1 s", drip("", "\r\n")),
+        { headers = 0.1, idle = 10 }, "%(timeout%.headers = 0.1 s; ", drip("", "\r\n")),
     slow("informational responses don't put the headers timeout off", "headers",
-        { headers = 0.1, idle = 10 }, "no response head within 0.1 s",
+        { headers = 0.1, idle = 10 }, "%(timeout%.headers = 0.1 s; ",
         drip(INFORMATIONAL, INFORMATIONAL), { informational = { 102 } }),
     slow("a body by the byte ends at the total timeout", "body",
-        { total = 0.15, idle = 10 }, "time for the whole request", drip(LONG, "x")),
+        { total = 0.15, idle = 10 }, "%(timeout%.total = ", drip(LONG, "x")),
     slow("chunk framing by the byte ends at the total timeout", "body",
-        { total = 0.15, idle = 10 }, "time for the whole request", drip(kit.chunked "5;", "a")),
+        { total = 0.15, idle = 10 }, "%(timeout%.total = ", drip(kit.chunked "5;", "a")),
     slow("trailers by the byte end at the total timeout", "body",
-        { total = 0.15, idle = 10 }, "time for the whole request",
+        { total = 0.15, idle = 10 }, "%(timeout%.total = ",
         drip(kit.chunked "0\r\n", "X-A: b\r\n")),
     slow("a peer that says nothing ends at the headers timeout", "headers", { headers = 0.05 },
-        "no response head within 0.05 s", function(peer)
+        "%(timeout%.headers = 0.05 s; ", function(peer)
             return peer:read(1) ~= nil
         end),
     slow("a body that stands still ends at the idle timeout", "body", { idle = 0.05 },
-        "no bytes of the body for 0.05 s", function(peer)
+        "%(timeout%.idle = 0.05 s; ", function(peer)
             peer:write(LONG .. "x")
             return peer:read(1) ~= nil
         end),

@@ -2,6 +2,7 @@
 -- what has been idle too long. It never makes a request and never judges a response.
 
 local connections = require "moonwire.connection"
+local deadlines = require "moonwire.deadline"
 local dialer = require "moonwire.dial"
 local errors = require "moonwire.error"
 local threads = require "moonwire.backend.thread"
@@ -18,6 +19,7 @@ local huge, min = math.huge, math.min
 ---@field tls moonwire.TlsContext? of an https request
 ---@field dialing moonwire.dial.Options?
 ---@field started number
+---@field waited number seconds in the pool's queue so far
 ---@field deadline number
 ---@field timeouts table
 ---@field retry boolean
@@ -118,18 +120,39 @@ local function fail_closed(call)
     }
 end
 
+-- Completes an error of a phase before the request: `limit` is when that phase had to be over.
+local function explain(self, call, err, limit, phase)
+    err.url = call.data.url
+    if err.attempts and err.attempts[1] == err then -- it keeps the time of its own
+        local attempt = {}
+        for name, value in pairs(err) do
+            attempt[name] = name ~= "attempts" and value or nil
+        end
+        err.attempts[1] = errors.new(attempt)
+    end
+    err.elapsed = self.backend:now() - call.started
+    if err.kind == "timeout" then
+        err.timeout = limit >= call.deadline and "total" or phase
+        deadlines.explain(err, "timeout." .. err.timeout, call.timeouts[err.timeout])
+    elseif err.kind == "cancelled" then
+        deadlines.tell(err)
+    end
+    return nil, err
+end
+
 -- Waits for the pool's word.
 local function wait_turn(self, call, waiter)
     local backend, limit = self.backend, call.deadline
-    local seconds = call.timeouts.pool
+    local seconds, began = call.timeouts.pool, self.backend:now()
     if seconds then
-        limit = min(limit, call.started + seconds)
+        limit = min(limit, began + seconds - call.waited)
     end
     waiter.thread = threads.of(backend)
     local code = 0
     while waiter.state == "waiting" and code >= 0 do
         code = backend:wait(limit)
     end
+    call.waited = call.waited + backend:now() - began
     if waiter.state == "granted" and code >= 0 then
         return self.pool:claim(waiter)
     end
@@ -138,18 +161,8 @@ local function wait_turn(self, call, waiter)
     if waiter.state == "closed" then
         return fail_closed(call)
     end
-    return nil, errors.from_code(code, "pool",
-        ("waiting %.3g s for a connection"):format(backend:now() - call.started),
-        { url = call.data.url })
-end
-
-local function explain(call, err, limit, phase)
-    err.url = call.data.url
-    if err.kind == "timeout" then
-        local name = limit >= call.deadline and "total" or phase
-        err.message = ("%s (%s timeout of %g s)"):format(err.message, name, call.timeouts[name])
-    end
-    return nil, err
+    return explain(self, call, errors.from_code(code, "pool", "waiting for a free connection"),
+        limit, "pool")
 end
 
 -- Connects, and goes over to TLS for an https request.
@@ -164,7 +177,7 @@ local function dial(self, call)
         stream, err = dialer.connect(backend, origin.host, origin.port, limit, call.dialing)
     end
     if not stream then
-        return explain(call, err, limit, "connect")
+        return explain(self, call, err, limit, "connect")
     elseif not call.tls then
         return stream
     end
@@ -172,7 +185,7 @@ local function dial(self, call)
     local ok
     ok, err = self.tls:secure(stream, call, origin.host, limit)
     if not ok then
-        return explain(call, err, limit, "tls")
+        return explain(self, call, err, limit, "tls")
     end
     return stream
 end

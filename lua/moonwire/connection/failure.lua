@@ -2,6 +2,7 @@
 -- far it came, whether it may be sent again.  It never closes anything.
 
 local core = require "moonwire.core"
+local deadlines = require "moonwire.deadline"
 local errors = require "moonwire.error"
 
 -- Why the connection of a failed exchange was closed, by the error's kind.
@@ -42,17 +43,38 @@ local function is_safe_to_retry(connection, err)
         and connection.backend:now() < connection.deadline
 end
 
+-- The option that set a limit, and its seconds. Who calls for a client says `timeout.idle`.
+local function limit_of(connection, limit, since)
+    local seconds
+    if limit == "total" then
+        seconds = connection.deadline - since
+    else
+        seconds = connection[limit .. "_timeout"]
+    end
+    if connection.since then
+        return "timeout." .. limit, seconds
+    end
+    return limit == "total" and "deadline" or limit .. "_timeout", seconds
+end
+
 --- Adds what is known about the exchange to an error.
 ---@param connection moonwire.Connection
 ---@param err moonwire.Error
 ---@return moonwire.Error
 function M.complete(connection, err)
     local bytes_in, bytes_out = connection.h1:bytes()
+    local since = connection.since or connection.started
     err.url = connection.data.url
+    err.elapsed = connection.backend:now() - since
     err.reused = connection.reused
     err.bytes_sent = bytes_out - connection.bytes_out_before
     err.bytes_received = bytes_in - connection.bytes_in_before
     err.safe_to_retry = is_safe_to_retry(connection, err)
+    if err.kind == "cancelled" then
+        deadlines.tell(err)
+    elseif err.timeout then
+        deadlines.explain(err, limit_of(connection, err.timeout, since))
+    end
     return err
 end
 
@@ -73,33 +95,32 @@ function M.from_stream(err, phase)
     }
 end
 
-local WAITED_FOR = {
-    write = "the peer took no bytes for %g s",
-    headers = "no response head within %g s after the request",
-    body = "no bytes of the body for %g s",
+-- What was waited for in vain: for as long as its own limit, or until all time was over.
+local MISSED = {
+    idle = { write = "the peer took no more bytes of the request",
+        body = "no more bytes of the response's body" },
+    headers = { headers = "no complete response head after the request" },
+    total = { write = "the request was not sent whole", headers = "no complete response head",
+        body = "the response's body was not complete" },
 }
 
---- No progress for too long.
+--- A limit on time has passed: "total", "headers" or "idle".
 ---@param phase string
----@param seconds number
+---@param limit string
 ---@return moonwire.Error
-function M.timeout(phase, seconds)
+function M.timeout(phase, limit)
     return errors.new {
-        kind = "timeout", phase = phase, code = "ETIMEOUT",
-        message = WAITED_FOR[phase]:format(seconds),
+        kind = "timeout", phase = phase, code = "ETIMEOUT", timeout = limit,
+        message = MISSED[limit][phase],
     }
 end
 
---- The deadline of the whole request has passed.
----@param connection moonwire.Connection
----@param phase string
+--- All time was over before the first byte.
 ---@return moonwire.Error
-function M.deadline(connection, phase)
-    local seconds = math.floor((connection.deadline - connection.started) * 1000 + 0.5) / 1000
+function M.late()
     return errors.new {
-        kind = "timeout", phase = phase, code = "ETIMEOUT",
-        message = ("the time for the whole request was over %s (%g s were left when it was sent)")
-            :format(DOING[phase], seconds),
+        kind = "timeout", phase = "write", code = "ETIMEOUT", timeout = "total",
+        message = "the time for the request was over before it was sent",
     }
 end
 

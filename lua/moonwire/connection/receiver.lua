@@ -30,13 +30,16 @@ local function receive_failed(self, err, phase)
         return self:fail(failure.closed(self.close_reason, phase))
     elseif self.write_error and err.kind ~= "cancelled" then
         return self:fail(self.write_error)
-    elseif err.kind ~= "timeout" then
+    end
+    if phase == "headers" and self.sender and err.kind ~= "closed" then
+        phase = "write" -- the request isn't out yet
+    end
+    if err.kind ~= "timeout" then
         return self:fail(failure.from_stream(err, phase))
     elseif self.backend:now() >= self.deadline - CLOCK_SLACK then
-        return self:fail(failure.deadline(self, phase))
+        return self:fail(failure.timeout(phase, "total"))
     end
-    local seconds = phase == "headers" and self.headers_timeout or self.idle_timeout
-    return self:fail(failure.timeout(phase, seconds))
+    return self:fail(failure.timeout(phase, phase == "headers" and "headers" or "idle"))
 end
 
 local function codec_failed(self, code, phase)

@@ -30,11 +30,11 @@ local function flush(self)
         local _, after = h1:bytes()
         if err.kind == "cancelled" and backend:now() >= self.deadline
             or err.kind == "timeout" and self.deadline <= limit then
-            return nil, failure.deadline(self, "write")
+            return nil, failure.timeout("write", "total")
         elseif err.kind ~= "timeout" then
             return nil, err.kind == "closed" and err or failure.from_stream(err, "write")
         elseif after == before then
-            return nil, failure.timeout("write", self.idle_timeout)
+            return nil, failure.timeout("write", "idle")
         end
         before = after
     end
@@ -53,7 +53,7 @@ local function await_word(self, sender)
     if sender.stopped then
         return nil
     elseif not sender.told and backend:now() >= self.deadline then
-        return nil, failure.deadline(self, "write")
+        return nil, failure.timeout("write", "total")
     end
     sender.patience = nil
     if sender.reader then
