@@ -46,6 +46,7 @@ end
 
 local HALF = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
 local HALFWAY = { { expect = "\r\n\r\n" }, { send = HALF } }
+local BEGUN = { { expect = "\r\n\r\n" }, { send = "HTT" } }
 local ASKED = { { expect = "\r\n\r\n" } } -- a peer that never answers
 
 -- phase, the timeouts, which of them it was, after how long, the message, the peer, more.
@@ -73,7 +74,7 @@ local PHASES = {
         .. " 0 received)", { { block = true } }, sent = 0, received = 0 },
     { "headers", { headers = 60 }, "headers", 61.2,
         "no complete response head after the request (timeout.headers = 60 s; 61.2 s in all,"
-        .. " 92 bytes sent, 3 received)", { { send = "HTT" } }, sent = 92, received = 3 },
+        .. " 92 bytes sent, 3 received)", BEGUN, sent = 92, received = 3 },
     { "headers", { headers = 60, total = 5 }, "total", 5,
         "no complete response head (timeout.total = 5 s; 5 s in all, 92 bytes sent, 0 received)",
         ASKED, sent = 92, received = 0 },
