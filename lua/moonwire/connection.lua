@@ -60,6 +60,7 @@ local NO_OPTIONS = {}
 ---@field private sender moonwire.connection.Sender? while a body is being sent
 ---@field private since number? when the call began that the exchange is for
 ---@field private sent_at number? when the request's last byte went
+---@field private read_since number? when the wait for more of the body began
 ---@field private failure moonwire.Error? what ended the exchange
 ---@field private write_error moonwire.Error? the peer takes no more bytes, but may still answer
 local methods = {}

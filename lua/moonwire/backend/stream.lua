@@ -6,7 +6,7 @@ local thread = require "moonwire.backend.thread"
 local tls = require "moonwire.backend.tls"
 
 local EAGAIN, EOF, ECLOSED = core.EAGAIN, core.EOF, core.ECLOSED
-local huge = math.huge
+local huge, min = math.huge, math.min
 local CHUNK = 65536
 
 --- Deadlines are absolute times of backend:now(), math.huge when not given. A second waiter in the
@@ -272,10 +272,12 @@ end
 --- Sends all that a codec has to say, waiting as needed.
 ---@param h1 moonwire.core.H1
 ---@param deadline number?
+---@param idle number? seconds that the peer may take nothing
 ---@return true? ok
 ---@return moonwire.Error? err
-function methods:flush(h1, deadline)
+function methods:flush(h1, deadline, idle)
     check_writer(self)
+    deadline = deadline or huge
     while true do
         local ok, code = self.core:send_from(h1)
         if ok then
@@ -283,7 +285,7 @@ function methods:flush(h1, deadline)
         elseif code ~= EAGAIN then
             return write_error(self, code)
         end
-        code = wait_to_write(self, deadline)
+        code = wait_to_write(self, idle and min(deadline, self.backend:now() + idle) or deadline)
         if code < 0 then
             return write_error(self, code)
         end

@@ -223,13 +223,23 @@ function M.make_response(self, head)
     return response
 end
 
+-- While the request is still being sent, it is for the sender to say that nothing moves; and the
+-- peer has its time from the last byte it was sent.
 local function fill_for_body(self)
-    local limit = min(self.backend:now() + self.idle_timeout, self.deadline)
-    local n, err = self.stream:fill(self.h1, limit)
-    if n or not err then
-        return true
+    local backend, idle = self.backend, self.idle_timeout
+    local since = backend:now()
+    self.read_since = since
+    while true do
+        local n, err = self.stream:fill(self.h1, min(since + idle, self.deadline))
+        if n or not err then
+            return true
+        end
+        local now = backend:now()
+        since = self.sender and now or self.sent_at or since
+        if err.kind ~= "timeout" or now >= self.deadline or now >= since + idle then
+            return receive_failed(self, err, "body")
+        end
     end
-    return receive_failed(self, err, "body")
 end
 
 -- Asks the codec through `step` until there is a piece of body, the end or an error.

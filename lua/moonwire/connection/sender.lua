@@ -5,6 +5,7 @@ local errors = require "moonwire.error"
 local failure = require "moonwire.connection.failure"
 local threads = require "moonwire.backend.thread"
 
+local CLOCK_SLACK = 0.001 -- seconds a timer may be early
 local READ_ON = 1 -- seconds a peer that refuses our bytes has to say why
 
 ---@class moonwire.connection.Sender
@@ -17,26 +18,33 @@ local READ_ON = 1 -- seconds a peer that refuses our bytes has to say why
 
 local M = {}
 
--- Sends all output. A timeout counts only when nothing moved since the last look.
+-- While the response comes, a peer that takes nothing may be busy with it, or held up by a reader
+-- of ours who pauses. Before its head nothing but bytes taken counts.
+local function is_excused(self)
+    if not self.has_head or self.received then
+        return false
+    end
+    return not self.stream:has_reader()
+        or self.backend:now() < self.read_since + self.idle_timeout
+end
+
+-- Sends all output.
 local function flush(self)
-    local h1, backend = self.h1, self.backend
-    local _, before = h1:bytes()
     while true do
-        local limit = backend:now() + self.idle_timeout
-        local ok, err = self.stream:flush(h1, math.min(limit, self.deadline))
+        local ok, err = self.stream:flush(self.h1, self.deadline, self.idle_timeout)
         if ok then
             return true
-        end
-        local _, after = h1:bytes()
-        if err.kind == "cancelled" and backend:now() >= self.deadline
-            or err.kind == "timeout" and self.deadline <= limit then
+        elseif err.kind == "closed" then
+            return nil, err
+        elseif err.kind ~= "timeout" and err.kind ~= "cancelled" then
+            return nil, failure.from_stream(err, "write")
+        elseif self.backend:now() >= self.deadline - CLOCK_SLACK then
             return nil, failure.timeout("write", "total")
-        elseif err.kind ~= "timeout" then
-            return nil, err.kind == "closed" and err or failure.from_stream(err, "write")
-        elseif after == before then
+        elseif err.kind == "cancelled" then
+            return nil, failure.from_stream(err, "write")
+        elseif not is_excused(self) then
             return nil, failure.timeout("write", "idle")
         end
-        before = after
     end
 end
 
