@@ -156,6 +156,7 @@ check-oom:
 # Cores for specs: the same objects, with calls of some functions led through spec/wrap/*.c.
 WRAPPED := $(patsubst spec/wrap/%.c,$(BUILD)/%/moonwire/core.so,$(wildcard spec/wrap/*.c))
 WRAP_guard_page := mw_h1_feed mw_h1_free
+WRAP_counted_calls := ev_timer_start ev_timer_stop ev_io_start ev_io_stop
 WRAP_failing_alloc := malloc calloc realloc free uriParseSingleUriExA uriAddBaseUriExA uriFreeUriMembersA
 
 .PHONY: wrapped

@@ -63,3 +63,96 @@ kit.rows(describe, it, "slow peers", {
         opts = { timeout = { idle = 0.2 } }, body = ("x"):rep(60),
         reply = drip(kit.reply "Content-Length: 60", "x", 60) },
 })
+
+-- What is left of a request's time is nobody's time afterwards.
+local ENDS = {
+    { "total", 3 }, { "headers", { headers = 3 } }, { "idle", { idle = 3 } },
+    { "each", { total = 6, headers = 4, idle = 3 } },
+}
+
+local cases = {}
+for i, ends in ipairs(ENDS) do
+    local name, timeout = unpack(ends)
+    cases[i] = {
+        ("a timeout (%s) that didn't fire leaves the next request of its connection alone"):format(
+            name), row = 34,
+        play = function(w)
+            local tick = w.name == "mock" and 1 or 0.03
+            local scaled = type(timeout) == "number" and timeout * tick or {}
+            for limit, seconds in pairs(type(timeout) == "table" and timeout or {}) do
+                scaled[limit] = seconds * tick
+            end
+            w:begin()
+            w.script = function(peer, attempt)
+                local rest = attempt == 2 and 8 * tick or 0
+                return peer:pause(rest) and peer:write(LONG:gsub("100000", "4") .. "ab")
+                    and peer:pause(rest) and peer:write "cd"
+            end
+            local first = assert(w.client:get(w.url .. "/hostile", { timeout = scaled }))
+            assert(first:text() == "abcd")
+            local second = assert(w.client:get(w.url .. "/hostile"))
+            assert(second:text() == "abcd" and second.timing.reused)
+            w:finish()
+        end,
+    }
+end
+kit.scenarios(describe, it, "a timer", cases)
+
+-- A byte a second, and the limits as they are when nobody says anything.
+local function by_the_second(first, unit)
+    return function(peer)
+        local ok, sent = peer:write(first), 0
+        while ok do
+            local at = sent % #unit + 1
+            ok, sent = peer:pause(1) and peer:write(unit:sub(at, at)), sent + 1
+        end
+        return false
+    end
+end
+
+local function ends_after(seconds, limit, phase, first, unit, timeout)
+    return function(w)
+        w:begin()
+        w.script = by_the_second(first, unit)
+        local before = w.mock:now()
+        local response, err = w.client:get(w.url .. "/hostile", { timeout = timeout })
+        if response then
+            response, err = response:text()
+        end
+        assert(response == nil and err.kind == "timeout", tostring(err))
+        assert(err.timeout == limit and err.phase == phase, tostring(err))
+        assert(math.abs(w.mock:now() - before - seconds) < 0.1, w.mock:now() - before)
+        w.mock:advance(2)
+        w:finish()
+    end
+end
+
+kit.scenarios(describe, it, "a byte a second", {
+    {
+        "in the head is stopped by the headers timeout, which is 60 s", row = 34, only = "mock",
+        play = ends_after(60, "headers", "headers", HEAD, "X-A: b\r\n"),
+    },
+    {
+        "in the head is stopped by the total timeout", row = 34, only = "mock",
+        play = ends_after(7, "total", "headers", HEAD, "X-A: b\r\n", 7),
+    },
+    {
+        "in the body is stopped by the total timeout", row = 34, only = "mock",
+        play = ends_after(200, "total", "body", LONG, "x", 200),
+    },
+    {
+        "in the body is not stopped by the idle timeout", row = 34, only = "mock",
+        play = function(w)
+            w:begin()
+            w.script = by_the_second(LONG, "x")
+            local before = w.mock:now()
+            local response = assert(w.client:get(w.url .. "/hostile", { timeout = { idle = 2 } }))
+            while w.mock:now() < before + 1000 do
+                assert(response:read())
+            end
+            response:close()
+            w.mock:advance(2)
+            w:finish()
+        end,
+    },
+})
