@@ -328,10 +328,15 @@ describe("dial: options", function()
             { "bad argument 'local_address'", { local_address = "localhost" } },
             { "bad argument 'local_address'", { local_address = "1.2.3" } },
             { "bad argument 'local_address'", { local_address = "::1]:80/[" } },
+            { "bad argument 'path'", { path = "" } },
+            { "bad argument 'path'", { path = 5 } },
+            { "bad argument 'path'", { path = "\0abstract" } },
+            { "bad argument 'path'", { path = ("/x"):rep(54) } },
         }
         for _, case in ipairs(cases) do
             local ok, problem = pcall(function()
-                net.connect("h", 80, case[2])
+                case[2].host, case[2].port = "h", 80
+                net.connect(case[2])
             end)
             assert.is_false(ok)
             assert.is_truthy(problem:find(case[1], 1, true), problem)
@@ -382,5 +387,220 @@ describe("dial: what is told of its time", function()
             assert.same({ dns = 0, connect = 4 }, stream.timing)
             stream:close()
         end)
+    end)
+end)
+
+describe("dial: counts", function()
+    it("are those of a client's stats", function()
+        local http = require "moonwire.http"
+        local m = world({ h = { "10.0.0.1" } }, {}, { ttl = 30, delay = 1 })
+        local function counts(client)
+            local stats, list = client:stats(), {}
+            for _, name in ipairs { "hits", "negative", "merged", "misses", "running" } do
+                list[#list + 1] = ("%s %d"):format(name, stats["dns_" .. name])
+            end
+            return table.concat(list, ", ")
+        end
+        run(m, function()
+            local client = http.client()
+            local nothing = "hits 0, negative 0, merged 0, misses 0, running 0"
+            assert.equal(nothing, counts(client))
+            assert.is_nil((client:get "http://10.0.0.1/"))
+            assert.equal(nothing, counts(client)) -- nobody is asked about numbers
+            m:listen_at("10.0.0.1", 80, function() end)
+            moonwire.scope(function(s)
+                for _ = 1, 3 do
+                    s:spawn(function()
+                        assert(net.connect("h", 80)):close()
+                    end)
+                end
+                moonwire.sleep(0.5)
+                assert.equal("hits 0, negative 0, merged 2, misses 1, running 1", counts(client))
+            end)
+            assert(net.connect("h", 80)):close()
+            assert.is_nil((net.connect("missing", 80)))
+            assert.is_nil((net.connect("missing", 80)))
+            assert.equal("hits 1, negative 1, merged 2, misses 2, running 0", counts(client))
+            assert.is_nil((net.connect("cancelled", 80, { timeout = 0.5 })))
+            assert.equal("hits 1, negative 1, merged 2, misses 3, running 0", counts(client))
+            client:close()
+        end)
+    end)
+end)
+
+describe("dial: bounds", function()
+    -- 20 addresses, none of which answers.
+    local function silent_world(refused)
+        local names, delays = { h = {} }, {}
+        for i = 1, 20 do
+            names.h[i] = "10.0.0." .. i
+            if not refused then
+                delays["10.0.0." .. i] = never
+            end
+        end
+        return world(names, delays)
+    end
+
+    it("has no more than 6 attempts under way at once", function()
+        local m = silent_world()
+        run(m, function()
+            local most = 0
+            moonwire.scope(function(s)
+                s:spawn(function()
+                    for _ = 1, 100 do
+                        moonwire.sleep(0.09)
+                        most = math.max(most, m:stats().watchers)
+                    end
+                end)
+                local stream, err = net.connect("h", 80, { timeout = 9 })
+                assert.is_nil(stream)
+                assert.equal("timeout", err.kind)
+                assert.equal(6, #err.attempts)
+            end)
+            assert.equal(6, #m.dialed)
+            assert.is_true(most <= 8, tostring(most)) -- with the race's own and the sleeper's
+        end)
+    end)
+
+    it("begins the next one when one of 6 has failed", function()
+        local m = silent_world()
+        m:listen_at("10.0.0.9", 80, function() end)
+        local connect = m.backend.connect
+        function m.backend:connect(address, deadline)
+            if address.address == "10.0.0.2" or address.address:find "%.[78]$" then
+                deadline = m.start + 3
+            end
+            return connect(self, address, deadline)
+        end
+        run(m, function()
+            connects("10.0.0.9")
+            assert.equal(3, elapsed(m))
+            assert.same({ "10.0.0.6@1.250", "10.0.0.7@3.000" }, { m.dialed[6], m.dialed[7] })
+        end)
+    end)
+
+    it("names 8 attempts and counts the others, and the error has all", function()
+        local m = silent_world(true)
+        run(m, function()
+            local _, err = net.connect("h", 80)
+            assert.equal(20, #err.attempts)
+            assert.matches("; 10.0.0.8: connection refused; and 12 more", err.message, 1, true)
+            assert.not_matches("10.0.0.9", err.message, 1, true)
+        end)
+    end)
+
+    it("tries no address twice", function()
+        local m = world({}, {})
+        run(m, function()
+            local _, err = net.connect("h", 80, { resolve = {
+                ["h:80"] = { "10.0.0.1", "10.0.0.1", "::ffff:10.0.0.1", "0:0::1", "::1" },
+            } })
+            assert.equal(2, #err.attempts)
+            assert.same({ "10.0.0.1@0.000", "::1@0.000" }, m.dialed)
+        end)
+    end)
+end)
+
+describe("dial: the order of addresses", function()
+    it("begins with IPv4 where that is the better way (RFC 6724)", function()
+        local m = world({ h = { "2001:db8::1", "192.0.2.1", "2001:db8::2" } }, {})
+        local sources = { ["192.0.2.1"] = "10.0.0.9" }
+        function m.backend:source_of(address) -- luacheck: ignore 212
+            return sources[address]
+        end
+        run(m, function()
+            assert.is_nil((net.connect("h", 80)))
+            assert.same({ "192.0.2.1@0.000", "2001:db8::1@0.000", "2001:db8::2@0.000" }, m.dialed)
+            m.dialed[1], m.dialed[2], m.dialed[3] = nil, nil, nil
+            sources["2001:db8::1"] = "2001:db8::9"
+            assert.is_nil((net.connect("h", 80)))
+            assert.same({ "2001:db8::1@0.000", "192.0.2.1@0.000", "2001:db8::2@0.000" }, m.dialed)
+        end)
+    end)
+
+    it("is that of the script where the script gives the addresses", function()
+        local m = world({ h = { "::1", "10.0.0.1" } }, {})
+        run(m, function()
+            net.connect("h", 80, { resolve = { ["h:80"] = { "10.0.0.1", "10.0.0.2", "::1" } } })
+            net.connect("h", 80, { on_resolve = function()
+                return { "10.0.0.3", "::3" }
+            end })
+            assert.same({ "10.0.0.1@0.000", "::1@0.000", "10.0.0.2@0.000", "10.0.0.3@0.000",
+                "::3@0.000" }, m.dialed)
+        end)
+    end)
+end)
+
+describe("dial: the transcript", function()
+    local trace = require "moonwire.trace"
+
+    local function transcript(m, f)
+        local lines = {}
+        trace.enable(function(line)
+            lines[#lines + 1] = line:match "^%* (.*)\n$"
+        end)
+        local ok, problem = pcall(run, m, f)
+        trace.disable()
+        assert(ok, problem)
+        return lines
+    end
+
+    it("tells of names, of each attempt and of the connection", function()
+        local m = world({ h = { "10.0.0.1", "::1" } }, { ["10.0.0.1"] = 0.2 },
+            { delay = 1, ttl = 9 })
+        assert.same({
+            "resolving h",
+            "h is at ::1, 10.0.0.1",
+            "trying ::1 port 80",
+            "[::1]: connection refused",
+            "trying 10.0.0.1 port 80",
+            "connected to 10.0.0.1 port 80",
+            "h is at ::1, 10.0.0.1",
+            "trying 10.0.0.1 port 80",
+            "connected to 10.0.0.1 port 80",
+        }, transcript(m, function()
+            connects("10.0.0.1")
+            connects("10.0.0.1")
+        end))
+    end)
+
+    it("tells what fails, and after how long", function()
+        local m = world({}, { ["10.0.0.1"] = never })
+        m:listen_at("/run/x", nil, function() end)
+        assert.same({
+            "resolving missing",
+            "looking up missing: no such host name",
+            "h is at 10.0.0.1, 10.0.0.2",
+            "trying 10.0.0.1 port 80",
+            "trying 10.0.0.2 port 80",
+            "10.0.0.2: connection refused",
+            "10.0.0.1: timed out after 2 s",
+            "on_resolve refused 10.0.0.3: no",
+            "trying /run/x",
+            "connected to /run/x",
+            "trying /run/y",
+            "connecting to /run/y: connection refused",
+        }, transcript(m, function()
+            net.connect("missing", 80)
+            net.connect("h", 80, { timeout = 2,
+                resolve = { ["h:80"] = { "10.0.0.1", "10.0.0.2" } } })
+            net.connect("10.0.0.3", 80, { on_resolve = function()
+                return nil, "no"
+            end })
+            assert(net.connect { path = "/run/x" }):close()
+            net.connect { path = "/run/y" }
+        end))
+    end)
+
+    it("names a few of many addresses", function()
+        local many = {}
+        for i = 1, 64 do
+            many[i] = "10.0.0." .. i
+        end
+        local m = world({ h = many }, { ["10.0.0.1"] = 0 })
+        assert.equal("h is at 10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, 10.0.0.6, "
+            .. "10.0.0.7, 10.0.0.8 and 56 more", transcript(m, function()
+            connects("10.0.0.1")
+        end)[2])
     end)
 end)

@@ -2,6 +2,7 @@
 -- supply, and once more where that is harmless. It never looks at bytes.
 
 local backends = require "moonwire.backend"
+local dialer = require "moonwire.dial"
 local dial_options = require "moonwire.dial.options"
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
@@ -359,14 +360,17 @@ function methods:is_closed()
     return self.supply.closed
 end
 
---- Numbers: requests, those of the pool, and how many idle connections the peer closed
---- (idle_closed_by_peer) or sent bytes over that nobody had asked for (unsolicited).
+--- Numbers: requests, those of the pool, those of looking names up (dns_hits, dns_negative,
+--- dns_merged, dns_misses, dns_running: of all who dial here, not of this client alone), and how
+--- many idle connections the peer closed (idle_closed_by_peer) or sent bytes over that nobody had
+--- asked for (unsolicited).
 ---@return table<string, integer>
 function methods:stats()
     local stats, counted = self.supply.pool:stats(), self.supply.counted
     stats.requests = self.sent
     stats.idle_closed_by_peer = counted.peer_closed_idle
     stats.unsolicited = counted.unsolicited
+    dialer.stats(self.supply.backend, stats)
     return stats
 end
 

@@ -381,7 +381,7 @@ local function trace_request(self, head)
     local trace = self.trace
     if self.reused then
         trace:note("reusing the connection, request %d on it", self.requests + 1)
-    else
+    elseif not self.stream.timing then -- else who dialed has said it
         local address, port = self.stream:peer()
         trace:note("connected to %s%s", address or "?", port and " port " .. port or "")
     end

@@ -11,9 +11,49 @@ local threads = require "moonwire.backend.thread"
 
 local WINNERS_MOST = 256 -- hosts and ports whose better family is remembered
 local WINNER_LASTS = 600 -- seconds
-local TOLD_FROM = 0.01 -- seconds: a shorter attempt is said to have failed, but not when
+local TOLD_MOST = 8 -- attempts, or addresses, in one line of text
 
 local dial = {}
+
+-- The transcript ----------------------------------------------------------------------------------
+
+local function note(format, ...)
+    local trace = core.state.trace
+    if trace then
+        trace:note(format, ...)
+    end
+end
+
+local function note_addresses(host, addresses)
+    if not core.state.trace then
+        return
+    end
+    local texts = {}
+    for i = 1, math.min(#addresses, TOLD_MOST) do
+        texts[i] = addresses[i].address
+    end
+    local rest = #addresses - #texts
+    note("%s is at %s%s", host, table.concat(texts, ", "),
+        rest > 0 and (" and %d more"):format(rest) or "")
+end
+
+-- The end of dialing: what it took is kept with the stream.
+local function opened(backend, stream, started, resolved)
+    stream.timing = { dns = resolved - started, connect = backend:now() - resolved }
+    if core.state.trace then
+        local address, port, family = stream:peer()
+        note("connected to %s%s", tostring(address),
+            family ~= "unix" and " port " .. tostring(port) or "")
+    end
+    return stream
+end
+
+local function failed(err)
+    if not err.attempts then -- which were told one by one
+        note("%s", err.message)
+    end
+    return nil, err
+end
 
 -- What is remembered of a backend -----------------------------------------------------------------
 
@@ -104,11 +144,12 @@ end
 local function known_addresses(backend, opts, host, port, deadline)
     local given = opts and opts.resolve and opts.resolve[options.place(host, port)]
     if given then
+        note_addresses(host, given)
         return (options.addresses(given))
     end
-    local family = options.family(host)
-    if family then
-        return { { family = family, address = host } }
+    local numeric = options.numeric(host)
+    if numeric then
+        return { numeric }
     end
     local name = "." .. host:lower():gsub("%.$", "")
     if name:find "%.localhost$" or host:find(":", 1, true) then
@@ -118,20 +159,6 @@ end
 
 -- What to say when nobody answered ----------------------------------------------------------------
 
--- What went wrong with one address, without the words that all attempts share.
-local function attempt_text(port, err)
-    local at = err.address:find(":", 1, true) and "[" .. err.address .. "]" or err.address
-    local prefix = ("connecting to %s:%d: "):format(at, port)
-    local message = err.message
-    if message:sub(1, #prefix) == prefix then
-        message = message:sub(#prefix + 1)
-    end
-    if err.elapsed < TOLD_FROM then
-        return at .. ": " .. message
-    end
-    return ("%s: %s after %.3g s"):format(at, message, err.elapsed)
-end
-
 local function all_failed(host, port, attempts)
     local last = attempts[#attempts]
     if #attempts == 1 and last.address == host then
@@ -140,8 +167,13 @@ local function all_failed(host, port, attempts)
     end
     local texts = {}
     for i, err in ipairs(attempts) do
-        texts[i] = attempt_text(port, err)
+        if i <= TOLD_MOST then
+            texts[i] = race.tell(err, port)
+        end
         last = err.kind == "timeout" and err or last
+    end
+    if #attempts > TOLD_MOST then
+        texts[TOLD_MOST + 1] = ("and %d more"):format(#attempts - TOLD_MOST)
     end
     return errors.new {
         kind = last.kind, phase = "connect", code = last.code, errno = last.errno, cause = last,
@@ -216,7 +248,12 @@ end
 -- Waits for both families.
 local function look_up_whole(call, lookup)
     local ok, err = lookup:wait(call.deadline)
-    return ok and lookup:addresses(), err
+    if not ok then
+        return nil, err
+    end
+    local addresses = lookup:addresses()
+    note_addresses(call.host, addresses)
+    return addresses
 end
 
 -- Connects as soon as there is something to begin with.
@@ -226,7 +263,9 @@ local function look_up_and_connect(call, lookup)
     if not ok then
         return nil, err
     end
-    return connect_to(call, lookup:addresses(), lookup)
+    local addresses = lookup:addresses()
+    note_addresses(call.host, addresses)
+    return connect_to(call, addresses, lookup)
 end
 
 -- Calls fn with a lookup that the calling thread is a part of meanwhile.
@@ -234,6 +273,9 @@ local function with_lookup(call, fn)
     threads.check(call.backend) -- raises before anything is changed
     local me, lookup = threads.of(call.backend), call.memory.names:lookup(call.host)
     lookup:join(me)
+    if lookup.asking > 0 then
+        note("resolving %s", call.host)
+    end
     local ok, result, err = xpcall(fn, errors.handler, call, lookup)
     lookup:leave(me)
     if not ok then
@@ -295,12 +337,9 @@ function dial.connect(backend, host, port, deadline, opts)
     }
     local stream, err = resolve_and_connect(call)
     if not stream then
-        return nil, err
+        return failed(err)
     end
-    stream.timing = {
-        dns = call.resolved - call.started, connect = backend:now() - call.resolved,
-    }
-    return stream
+    return opened(backend, stream, call.started, call.resolved)
 end
 
 --- Connects to a unix socket.
@@ -315,16 +354,28 @@ function dial.connect_path(backend, path, deadline, opts)
     if hook then
         local ok, err = ask_about_path(hook, path)
         if not ok then
-            return nil, err
+            return failed(err)
         end
     end
     local resolved = backend:now()
+    note("trying %s", path)
     local stream, err = backend:connect({ family = "unix", address = path }, deadline)
     if not stream then
-        return nil, err
+        return failed(err)
     end
-    stream.timing = { dns = resolved - started, connect = backend:now() - resolved }
-    return stream
+    return opened(backend, stream, started, resolved)
+end
+
+--- Counts of the lookups of all who dial on a backend: dns_hits and dns_negative (answered out of
+--- what is kept, a failure the latter), dns_merged (with one under way), dns_misses, and how many
+--- are under way: dns_running.
+---@param backend moonwire.Backend? nil: nobody has dialed
+---@param stats table<string, integer> the counts are put into this
+function dial.stats(backend, stats)
+    local counts = backend and memory_of(backend).names.counts or {}
+    for _, name in ipairs { "hits", "negative", "merged", "misses", "running" } do
+        stats["dns_" .. name] = counts[name] or 0
+    end
 end
 
 --- Looks a host name up.

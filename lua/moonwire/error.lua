@@ -64,8 +64,11 @@ function errors.is(value, kind)
         and (kind == nil or value.kind == kind)
 end
 
--- A peer that goes away is one kind, whatever the system calls it.
-local CLOSED = { ECONNRESET = true, EPIPE = true, ECONNABORTED = true, ENOTCONN = true }
+-- A peer that goes away is one kind, whatever the system calls it, and so is a way to it that does.
+local CLOSED = {
+    ECONNRESET = true, EPIPE = true, ECONNABORTED = true, ENOTCONN = true, EHOSTUNREACH = true,
+    ENETUNREACH = true, EHOSTDOWN = true, ENETDOWN = true, ENETRESET = true,
+}
 
 local function kind_of(code, name, errno, phase)
     local kind = core.error_kind(code)
@@ -75,6 +78,8 @@ local function kind_of(code, name, errno, phase)
         return "connect"
     elseif CLOSED[name] then
         return "closed"
+    elseif name == "ETIMEDOUT" then -- the peer confirms nothing: keepalive, or TCP_USER_TIMEOUT
+        return "timeout"
     end
     return "system"
 end

@@ -59,7 +59,7 @@ local function arguments(host, port, opts, level)
     check_options(opts, level + 1)
     local path = opts and opts.path
     if path ~= nil then
-        errors.check(level + 1, "path", "string", path)
+        dial_options.check_path("path", path, level + 1)
         return nil, nil, opts
     end
     errors.check(level + 1, "host", "string", host)

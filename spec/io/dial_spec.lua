@@ -144,6 +144,94 @@ describe("dial: real sockets", function()
             assert.is_nil(none)
             assert.equal("connect", err.kind)
             assert.equal("EADDRNOTAVAIL", err.code)
+            assert.equal(("connecting to 127.0.0.1:%d from 192.0.2.1: the address is not available")
+                :format(port), err.message)
+            none, err = net.connect("h", port, { local_address = "192.0.2.1", resolve = {
+                ["h:" .. port] = { "127.0.0.1", "127.0.0.2", "::1" },
+            } })
+            assert.is_nil(none)
+            assert.equal(("connecting to h:%d: 127.0.0.1 from 192.0.2.1: the address is not "
+                .. "available; 127.0.0.2 from 192.0.2.1: the address is not available"):format(
+                port), err.message)
+            none, err = net.connect("127.0.0.1", port, { local_address = "::1" })
+            assert.is_nil(none)
+            assert.equal("connect", err.kind)
+            assert.equal("EAFNOSUPPORT", err.code)
+            assert.matches("no address of the family of local_address ::1", err.message, 1, true)
+            stream = assert(net.connect("::ffff:127.0.0.1", port, { local_address = "127.0.0.5" }))
+            stream:close()
+            assert(listener:accept()):close()
+        end)
+    end)
+end)
+
+describe("dial: unix sockets", function()
+    local function refusal(path)
+        local stream, err = net.connect { path = path }
+        assert.is_nil(stream)
+        assert.equal("connect", err.phase)
+        return err.kind .. " " .. err.code .. " " .. err.message:gsub(path, "PATH", 1)
+    end
+
+    it("say what is wrong with a path", function()
+        support.in_loop(function()
+            local folder = support.temp_dir()
+            assert.equal("connect ENOENT connecting to PATH: no such file",
+                refusal(folder .. "/nothing"))
+            io.open(folder .. "/file", "w"):close()
+            assert.equal("connect ECONNREFUSED connecting to PATH: connection refused",
+                refusal(folder .. "/file"))
+            assert.equal("connect ENOTDIR connecting to PATH: not a directory",
+                refusal(folder .. "/file/x"))
+            local listener = assert(net.listen { path = folder .. "/left" })
+            listener:close()
+            assert.equal("connect ECONNREFUSED connecting to PATH: connection refused",
+                refusal(folder .. "/left"))
+        end)
+    end)
+
+    it("say so when they may not be used", function()
+        local folder = support.temp_dir()
+        local path = folder .. "/socket"
+        support.in_loop(function()
+            local listener = assert(net.listen { path = path })
+            assert.equal(0, (support.run { "chmod", "0", path }))
+            assert.equal(0, (support.run { "chmod", "755", folder }))
+            local stream, err = net.connect { path = path }
+            if stream then -- for root nothing is forbidden; somebody else is asked
+                stream:close()
+                local code, out = support.run({ "setpriv", "--reuid=65534", "--regid=65534",
+                    "--clear-groups", support.luajit(), "-e", ([[
+                        local _, err = require("moonwire.net").connect { path = %q }
+                        print(err and err.kind .. " " .. err.code)
+                    ]]):format(path) })
+                if code ~= 0 then
+                    print "(permissions of unix sockets: skipped, this root can't be another user)"
+                else
+                    assert.equal("connect EACCES\n", out)
+                end
+            else
+                assert.equal("connect EACCES", err.kind .. " " .. err.code)
+            end
+            listener:close()
+        end)
+    end)
+
+    it("raise on a path that can't be one, at the caller's line", function()
+        for _, path in ipairs { "", ("x"):rep(108), "\0abstract", "/run/x\0", 5 } do
+            for _, call in ipairs { function() net.connect { path = path } end,
+                function() net.listen { path = path } end,
+                function() http.client { unix_socket = path } end,
+                function() http.get("http://h/", { unix_socket = path }) end } do
+                local ok, problem = pcall(call)
+                assert.is_false(ok)
+                assert.matches("dial_spec.lua:%d+: bad argument", problem)
+            end
+        end
+        support.in_loop(function()
+            local listener, err = net.listen { path = "/nowhere/" .. ("x"):rep(98) } -- 107 bytes
+            assert.is_nil(listener)
+            assert.equal("ENOENT", err.code)
         end)
     end)
 end)

@@ -38,7 +38,8 @@ describe("dns: without a network", function()
         gives("192.0.2.255", "192.0.2.255")
         gives("::1", "::1")
         gives("2001:db8::1", "2001:db8::1")
-        gives("::ffff:192.0.2.1", "::ffff:192.0.2.1")
+        gives("::ffff:192.0.2.1", "192.0.2.1")
+        gives("2001:DB8:0::1", "2001:db8::1")
     end)
 
     it("answers localhost and what is below it", function()
@@ -53,7 +54,7 @@ describe("dns: without a network", function()
             "127.1", "1.2.3.4.5", "256.1.1.1", "0x7f.1", "1", "127.0.0.1.", "127.0.0.1\0",
             "b\195\188cher.test", "a%b", "x@y", "*.test", ("a"):rep(64) .. ".test",
             ("a23456789."):rep(25) .. "abcd", "..localhost", "a..localhost", "\nlocalhost",
-            "1::2::3", "fe80::1%lo" } do
+            "1::2::3", "fe80::1%lo", "0x7f000001", "a.0x1" } do
             local code = looks_up(host)
             assert.equal("EBADNAME", core.error_name(code), ("%q"):format(host))
         end

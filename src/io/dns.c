@@ -3,25 +3,20 @@
  * c-ares can cancel all or nothing. */
 #include "io/dns.h"
 
-#include <ares.h>
-#include <arpa/inet.h>
 #include <assert.h>
-#include <stdio.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/err.h"
-
-#define NAME_MOST    253 /* RFC 1035 section 2.3.4, as text */
-#define LABEL_MOST   63
-#define ADDRESS_MOST 64 /* nobody tries more */
+#include "io/dns_internal.h"
 
 struct mw_dns {
     struct mw_handle handle;
     struct mw_loop *loop; /* a reference */
     ares_channel channel; /* owned; NULL before the first real lookup */
-    char *servers;        /* owned; NULL: the system's */
+    ares_channel hosts; /* owned; reads the hosts file; NULL: it isn't asked */
+    char *servers;      /* owned; NULL: the system's */
     int timeout;
     int tries;
     bool is_closed;
@@ -40,180 +35,18 @@ struct sock {
     ev_io io;
 };
 
+/* What the hosts file says of a name; on the stack of who asks. */
+struct hosts_search {
+    enum mw_dns_family family;
+    int code;
+    struct mw_dns_answer *answer;
+};
+
 struct lookup {
     struct mw_dns *dns;            /* borrowed: it outlives its lookups */
     struct mw_waiter *waiter;      /* borrowed; NULL: nobody waits any more */
     struct mw_dns_answer **answer; /* borrowed while there is a waiter */
 };
-
-/* -- answers --------------------------------------------------------------- */
-
-static struct mw_dns_answer *
-new_answer(size_t room)
-{
-    return calloc(
-        1, sizeof(struct mw_dns_answer) + room * sizeof(struct mw_dns_address));
-}
-
-void
-mw_dns_answer_free(struct mw_dns_answer *answer)
-{
-    free(answer);
-}
-
-static void
-add_text(struct mw_dns_answer *answer, bool is_ipv6, const char *text, int ttl)
-{
-    struct mw_dns_address *address = &answer->addresses[answer->count++];
-
-    address->is_ipv6 = is_ipv6;
-    address->ttl = ttl;
-    snprintf(address->text, sizeof(address->text), "%s", text);
-}
-
-static bool
-has_text(const struct mw_dns_answer *answer, const char *text)
-{
-    for (size_t i = 0; i < answer->count; i++) {
-        if (strcmp(answer->addresses[i].text, text) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool
-is_name_byte(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
-
-/* Labels of letters, digits, - and _.  A last label of digits only is no name
- * either: other programs would take it for a strange IPv4 address. */
-static bool
-is_name(const char *name, size_t len)
-{
-    size_t label = 0;
-    bool is_number = true;
-
-    if (len > 0 && name[len - 1] == '.')
-        len--;
-    if (len == 0 || len > NAME_MOST)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (name[i] == '.') {
-            if (label == 0)
-                return false;
-            label = 0;
-            is_number = true;
-            continue;
-        }
-        if (!is_name_byte(name[i]) || ++label > LABEL_MOST)
-            return false;
-        is_number = is_number && name[i] >= '0' && name[i] <= '9';
-    }
-    return label > 0 && !is_number;
-}
-
-/* localhost and all below it (RFC 6761 section 6.3). */
-static bool
-is_localhost(const char *name, size_t len)
-{
-    static const char word[] = "localhost";
-    size_t word_len = sizeof(word) - 1;
-
-    if (len > 0 && name[len - 1] == '.')
-        len--;
-    if (len < word_len || strncasecmp(name + len - word_len, word, word_len))
-        return false;
-    return len == word_len || name[len - word_len - 1] == '.';
-}
-
-int
-mw_dns_answer_at_once(const char *name, size_t len, enum mw_dns_family family,
-    struct mw_dns_answer **answer)
-{
-    bool wants_ipv4 = family != MW_DNS_IPV6;
-    bool wants_ipv6 = family != MW_DNS_IPV4;
-    unsigned char ignored[sizeof(struct in6_addr)];
-    char text[INET6_ADDRSTRLEN] = "";
-    bool is_ipv4;
-    bool is_ipv6;
-    bool is_local = is_localhost(name, len) && is_name(name, len);
-
-    if (len < sizeof(text) && memchr(name, '\0', len) == NULL)
-        memcpy(text, name, len);
-    is_ipv4 = inet_pton(AF_INET, text, ignored) == 1;
-    is_ipv6 = inet_pton(AF_INET6, text, ignored) == 1;
-    if (!is_ipv4 && !is_ipv6 && !is_local)
-        return is_name(name, len) ? MW_EAGAIN : MW_EBADNAME;
-    if ((is_ipv4 && !wants_ipv4) || (is_ipv6 && !wants_ipv6))
-        return MW_ENODATA;
-    *answer = new_answer(2);
-    if (*answer == NULL)
-        return MW_ENOMEM;
-    if (is_local && wants_ipv6)
-        add_text(*answer, true, "::1", -1);
-    if (is_local && wants_ipv4)
-        add_text(*answer, false, "127.0.0.1", -1);
-    if (!is_local)
-        add_text(*answer, is_ipv6, text, -1);
-    return MW_OK;
-}
-
-static int
-copy_answer(const struct ares_addrinfo *result, struct mw_dns_answer **out)
-{
-    struct mw_dns_answer *answer = new_answer(ADDRESS_MOST);
-    const struct ares_addrinfo_node *node;
-
-    if (answer == NULL)
-        return MW_ENOMEM;
-    for (node = result->nodes; node != NULL; node = node->ai_next) {
-        char text[INET6_ADDRSTRLEN];
-        bool is_ipv6 = node->ai_family == AF_INET6;
-        const void *bytes =
-            &((const struct sockaddr_in *)(const void *)node->ai_addr)
-                 ->sin_addr;
-
-        if (is_ipv6)
-            bytes = &((const struct sockaddr_in6 *)(const void *)node->ai_addr)
-                         ->sin6_addr;
-        else if (node->ai_family != AF_INET)
-            continue;
-        if (inet_ntop(node->ai_family, bytes, text, sizeof(text)) == NULL)
-            continue;
-        if (!has_text(answer, text) && answer->count < ADDRESS_MOST)
-            add_text(answer, is_ipv6, text, node->ai_ttl);
-    }
-    if (answer->count == 0) {
-        free(answer);
-        return MW_ENODATA;
-    }
-    *out = answer;
-    return MW_OK;
-}
-
-static int
-code_of(int status)
-{
-    switch (status) {
-    case ARES_SUCCESS:
-        return MW_OK;
-    case ARES_ENOTFOUND:
-        return MW_ENOTFOUND;
-    case ARES_ENODATA:
-        return MW_ENODATA;
-    case ARES_EBADNAME:
-        return MW_EBADNAME;
-    case ARES_ENOMEM:
-        return MW_ENOMEM;
-    case ARES_EDESTRUCTION:
-        return MW_ECLOSED;
-    default:
-        return MW_ERESOLVE;
-    }
-}
 
 /* -- timer and sockets of c-ares ------------------------------------------- */
 
@@ -350,18 +183,56 @@ static void
 on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *result)
 {
     struct lookup *lookup = arg;
-    int code = code_of(status);
+    int code = mw_dns_code(status);
 
     (void)timeouts;
     lookup->dns->running--;
     if (lookup->waiter != NULL) {
         if (code == MW_OK)
-            code = copy_answer(result, lookup->answer);
+            code =
+                mw_dns_answer_copy(result, MW_DNS_BOTH, true, lookup->answer);
         mw_waiter_end(lookup->waiter, code);
     }
     assert(lookup->waiter == NULL);
     ares_freeaddrinfo(result);
     free(lookup);
+}
+
+/* Whether this system looks into the hosts file before it asks anybody. */
+static bool
+has_hosts_first(ares_channel channel)
+{
+    struct ares_options options = {0};
+    int mask = 0;
+    bool is_first;
+
+    if (ares_save_options(channel, &options, &mask) != ARES_SUCCESS)
+        return false;
+    is_first = options.lookups != NULL && options.lookups[0] == 'f';
+    ares_destroy_options(&options);
+    return is_first;
+}
+
+static int
+open_hosts(struct mw_dns *dns)
+{
+    struct ares_options options = {.lookups = (char[]){"f"}};
+    int status;
+
+    if (!has_hosts_first(dns->channel))
+        return MW_OK;
+    status = ares_init_options(&dns->hosts, &options, ARES_OPT_LOOKUPS);
+    if (status != ARES_SUCCESS)
+        dns->hosts = NULL;
+    return mw_dns_code(status);
+}
+
+static int
+use_servers(struct mw_dns *dns)
+{
+    if (dns->servers == NULL)
+        return MW_OK;
+    return mw_dns_code(ares_set_servers_ports_csv(dns->channel, dns->servers));
 }
 
 static int
@@ -374,7 +245,7 @@ open_channel(struct mw_dns *dns)
         .sock_state_cb_data = dns,
     };
     int mask = ARES_OPT_SOCK_STATE_CB;
-    int status;
+    int err;
 
     if (dns->channel != NULL)
         return MW_OK;
@@ -382,19 +253,51 @@ open_channel(struct mw_dns *dns)
         mask |= ARES_OPT_TIMEOUTMS;
     if (dns->tries > 0)
         mask |= ARES_OPT_TRIES;
-    status = ares_init_options(&dns->channel, &options, mask);
-    if (status != ARES_SUCCESS) {
+    err = mw_dns_code(ares_init_options(&dns->channel, &options, mask));
+    if (err != MW_OK) {
         dns->channel = NULL;
-        return code_of(status);
+        return err;
     }
-    if (dns->servers == NULL)
-        return MW_OK;
-    status = ares_set_servers_ports_csv(dns->channel, dns->servers);
-    if (status == ARES_SUCCESS)
+    err = use_servers(dns);
+    if (err == MW_OK)
+        err = open_hosts(dns);
+    if (err == MW_OK)
         return MW_OK;
     ares_destroy(dns->channel);
     dns->channel = NULL;
-    return code_of(status);
+    return err;
+}
+
+static void
+on_hosts(void *arg, int status, int timeouts, struct ares_addrinfo *result)
+{
+    struct hosts_search *search = arg;
+
+    (void)timeouts;
+    if (status == ARES_SUCCESS)
+        search->code =
+            mw_dns_answer_copy(result, search->family, false, &search->answer);
+    ares_freeaddrinfo(result);
+}
+
+/* The hosts file's word on a name is final: whether the name servers know of
+ * another address, or know nothing, or are dead, doesn't matter then.  Asking
+ * for one family at a time c-ares would go on to them.  Returns MW_OK,
+ * MW_ENODATA, MW_ENOMEM, or MW_ENOTFOUND: the name isn't there. */
+static int
+look_into_hosts(struct mw_dns *dns, const char *name, enum mw_dns_family family,
+    struct mw_dns_answer **answer)
+{
+    const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = ARES_AI_ENVHOSTS | ARES_AI_NOSORT};
+    struct hosts_search search = {family, MW_ENOTFOUND, NULL};
+
+    if (dns->hosts == NULL)
+        return MW_ENOTFOUND;
+    ares_getaddrinfo(dns->hosts, name, NULL, &hints, on_hosts, &search);
+    *answer = search.answer;
+    return search.code;
 }
 
 void
@@ -409,9 +312,11 @@ mw_dns_ask(struct mw_dns *dns, struct mw_waiter *waiter, const char *name,
 
     assert(!dns->is_closed);
     err = open_channel(dns);
-    lookup = err == MW_OK ? calloc(1, sizeof(*lookup)) : NULL;
+    if (err == MW_OK)
+        err = look_into_hosts(dns, name, family, answer);
+    lookup = err == MW_ENOTFOUND ? calloc(1, sizeof(*lookup)) : NULL;
     if (lookup == NULL) {
-        mw_waiter_end(waiter, err != MW_OK ? err : MW_ENOMEM);
+        mw_waiter_end(waiter, err != MW_ENOTFOUND ? err : MW_ENOMEM);
         return;
     }
     *lookup = (struct lookup){dns, waiter, answer};
@@ -439,7 +344,9 @@ on_close(struct mw_handle *handle)
         return;
     dns->busy++;
     ares_destroy(dns->channel);
-    dns->channel = NULL;
+    if (dns->hosts != NULL)
+        ares_destroy(dns->hosts);
+    dns->channel = dns->hosts = NULL;
     assert(dns->running == 0 && dns->socks.next == &dns->socks);
 }
 

@@ -1,7 +1,6 @@
 /* tcp.c - TCP and unix sockets that never wait. */
 #include "io/tcp.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,88 +18,6 @@
 /* Milliseconds that bytes sent by the connecting side may stay unconfirmed.
  * Who listens isn't given it: its peer may let it wait for longer than that. */
 #define USER_TIMEOUT 30000
-
-union any_address {
-    struct sockaddr any;
-    struct sockaddr_in ipv4;
-    struct sockaddr_in6 ipv6;
-    struct sockaddr_un path;
-};
-
-/* -- addresses ------------------------------------------------------------- */
-
-/* Fills *to from a checked or unchecked address; returns its length, 0 when it
- * is no address. */
-static socklen_t
-to_system(const struct mw_address *from, union any_address *to)
-{
-    in_port_t port = htons((uint16_t)from->port);
-
-    memset(to, 0, sizeof(*to));
-    switch (from->family) {
-    case MW_IPV4:
-        to->ipv4.sin_family = AF_INET;
-        to->ipv4.sin_port = port;
-        if (inet_pton(AF_INET, from->text, &to->ipv4.sin_addr) != 1)
-            return 0;
-        return sizeof(to->ipv4);
-    case MW_IPV6:
-        to->ipv6.sin6_family = AF_INET6;
-        to->ipv6.sin6_port = port;
-        if (inet_pton(AF_INET6, from->text, &to->ipv6.sin6_addr) != 1)
-            return 0;
-        return sizeof(to->ipv6);
-    case MW_UNIX:
-        to->path.sun_family = AF_UNIX;
-        strcpy(to->path.sun_path, from->text);
-        return (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-                           strlen(from->text) + 1);
-    }
-    return 0;
-}
-
-static int
-from_system(const union any_address *from, socklen_t len, struct mw_address *to)
-{
-    size_t path_at = offsetof(struct sockaddr_un, sun_path);
-
-    memset(to, 0, sizeof(*to));
-    switch (from->any.sa_family) {
-    case AF_INET:
-        to->family = MW_IPV4;
-        to->port = ntohs(from->ipv4.sin_port);
-        inet_ntop(AF_INET, &from->ipv4.sin_addr, to->text, sizeof(to->text));
-        return MW_OK;
-    case AF_INET6:
-        to->family = MW_IPV6;
-        to->port = ntohs(from->ipv6.sin6_port);
-        inet_ntop(AF_INET6, &from->ipv6.sin6_addr, to->text, sizeof(to->text));
-        return MW_OK;
-    case AF_UNIX:
-        to->family = MW_UNIX;
-        if (len > path_at) /* else it has no name */
-            memcpy(to->text, from->path.sun_path,
-                strnlen(from->path.sun_path, len - path_at));
-        return MW_OK;
-    default:
-        return MW_EINVAL;
-    }
-}
-
-int
-mw_address_set(struct mw_address *address, enum mw_family family,
-    const char *text, size_t len, int port)
-{
-    union any_address ignored;
-
-    if (len == 0 || len >= sizeof(ignored.path.sun_path))
-        return MW_EINVAL;
-    if (memchr(text, '\0', len) != NULL || port < 0 || port > 65535)
-        return MW_EINVAL;
-    *address = (struct mw_address){.family = family, .port = port};
-    memcpy(address->text, text, len);
-    return to_system(address, &ignored) > 0 ? MW_OK : MW_EINVAL;
-}
 
 /* -- open and close -------------------------------------------------------- */
 
@@ -188,7 +105,7 @@ set_options(int fd)
 
 /* Returns a fd, or a code. */
 static int
-open_socket(const union any_address *address)
+open_socket(const union mw_any_address *address)
 {
     int fd = socket(
         address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -205,8 +122,8 @@ open_socket(const union any_address *address)
 static int
 bind_from(int fd, const struct mw_address *from)
 {
-    union any_address own;
-    socklen_t len = to_system(from, &own);
+    union mw_any_address own;
+    socklen_t len = mw_address_to_system(from, &own);
 
     if (len == 0)
         return MW_EINVAL;
@@ -216,7 +133,7 @@ bind_from(int fd, const struct mw_address *from)
 
 /* Returns a fd that is ready to connect, or a code. */
 static int
-open_client(const union any_address *to, const struct mw_address *from)
+open_client(const union mw_any_address *to, const struct mw_address *from)
 {
     int fd = open_socket(to);
     int err = fd >= 0 && from != NULL ? bind_from(fd, from) : MW_OK;
@@ -234,8 +151,8 @@ int
 mw_tcp_connect(struct mw_tcp *tcp, const struct mw_address *address,
     const struct mw_address *from)
 {
-    union any_address to;
-    socklen_t len = to_system(address, &to);
+    union mw_any_address to;
+    socklen_t len = mw_address_to_system(address, &to);
     int err = check_can_open(tcp);
     int fd;
 
@@ -277,8 +194,8 @@ mw_tcp_connect_result(struct mw_tcp *tcp)
 int
 mw_tcp_listen(struct mw_tcp *tcp, const struct mw_address *address, int backlog)
 {
-    union any_address at;
-    socklen_t len = to_system(address, &at);
+    union mw_any_address at;
+    socklen_t len = mw_address_to_system(address, &at);
     int err = check_can_open(tcp);
     int fd;
 
@@ -426,25 +343,25 @@ mw_tcp_shutdown(struct mw_tcp *tcp)
 int
 mw_tcp_peer(struct mw_tcp *tcp, struct mw_address *address)
 {
-    union any_address from;
+    union mw_any_address from;
     socklen_t len = sizeof(from);
 
     if (mw_tcp_is_closed(tcp))
         return MW_ECLOSED;
     if (getpeername(tcp->fd, &from.any, &len) == -1)
         return mw_err_from_errno(errno);
-    return from_system(&from, len, address);
+    return mw_address_from_system(&from, len, address);
 }
 
 int
 mw_tcp_name(struct mw_tcp *tcp, struct mw_address *address)
 {
-    union any_address from;
+    union mw_any_address from;
     socklen_t len = sizeof(from);
 
     if (mw_tcp_is_closed(tcp))
         return MW_ECLOSED;
     if (getsockname(tcp->fd, &from.any, &len) == -1)
         return mw_err_from_errno(errno);
-    return from_system(&from, len, address);
+    return mw_address_from_system(&from, len, address);
 }

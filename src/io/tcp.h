@@ -5,10 +5,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 
+#include "io/address.h"
 #include "io/wait.h"
 
 /* One socket.  Embedded; fields are private but for the watches. */
@@ -19,23 +18,6 @@ struct mw_tcp {
     struct mw_watch read;
     struct mw_watch write;
 };
-
-enum mw_family {
-    MW_IPV4,
-    MW_IPV6,
-    MW_UNIX
-};
-
-struct mw_address {
-    enum mw_family family;
-    int port; /* 0 with MW_UNIX */
-    char text[sizeof(((struct sockaddr_un *)0)->sun_path) + 1]; /* or path */
-};
-
-/* A numeric address, or a path.  Returns MW_OK, or MW_EINVAL when it is none:
- * a path that is empty, too long or abstract, a port outside 0-65535. */
-int mw_address_set(struct mw_address *address, enum mw_family family,
-    const char *text, size_t len, int port);
 
 void mw_tcp_init(struct mw_tcp *tcp, struct mw_loop *loop); /* closed */
 void mw_tcp_deinit(struct mw_tcp *tcp);

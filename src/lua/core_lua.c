@@ -90,6 +90,7 @@ luaopen_moonwire_core(lua_State *L)
     mwL_open_coding(L);
     mwL_open_loop(L);
     mwL_open_signal(L);
+    mwL_open_address(L);
     mwL_open_tcp(L);
     mwL_open_tls(L);
     mwL_open_dns(L);

@@ -56,6 +56,7 @@ void mwL_open_url(lua_State *L);
 void mwL_open_coding(lua_State *L);
 void mwL_open_loop(lua_State *L);
 void mwL_open_signal(lua_State *L);
+void mwL_open_address(lua_State *L);
 void mwL_open_tcp(lua_State *L);
 void mwL_open_tls(lua_State *L);
 void mwL_open_dns(lua_State *L);

@@ -363,6 +363,23 @@ function core.parse_url(url) end
 --- RFC 3986 section 5.2 reference resolution.
 ---@return string? url, string? message
 function core.resolve_url(base, reference) end
+--- A numeric address in the one way of writing it; an IPv4-mapped IPv6 address is the IPv4 address
+--- that it stands for.
+---@return string? address nil: it is none
+---@return "ipv4"|"ipv6"|nil family
+function core.parse_address(text) end
+--- What the system would send from to a numeric address. No packet is sent.
+---@return string? address nil: there is no way
+---@return integer? code
+function core.source_of(text) end
+--- Whether the first of two ways is tried before the other (RFC 6724 section 6): numeric addresses
+--- and what they are sent to from, nil where there is no way.
+---@param to string
+---@param from string?
+---@param other_to string
+---@param other_from string?
+---@return boolean
+function core.is_better_route(to, from, other_to, other_from) end
 --- One gzip member (used by the loopback server).
 ---@return string
 function core.gzip(data) end

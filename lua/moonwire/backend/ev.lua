@@ -56,6 +56,10 @@ function methods:resolve(host, deadline, family)
     return dns:take(thread.of(self).handle)
 end
 
+function methods:source_of(address) -- luacheck: ignore 212 (of the system, not of a loop)
+    return (core.source_of(address))
+end
+
 function methods:connect(address, deadline)
     errors.check(2, "address", "table", address)
     local label = stream.label(address)
@@ -71,7 +75,8 @@ function methods:connect(address, deadline)
         return stream.new(self, tcp, label)
     end
     tcp:close()
-    return nil, errors.from_code(code, "connect", "connecting to " .. label)
+    return nil, errors.from_code(code, "connect", "connecting to " .. label
+        .. (address.from and " from " .. address.from or ""))
 end
 
 function methods:listen(address, backlog)

@@ -51,6 +51,11 @@ function methods:run(fn, ...) end -- luacheck: ignore
 ---@return moonwire.Error? err
 function methods:resolve(host, deadline, family) end -- luacheck: ignore
 
+--- What would be sent from to a numeric address.
+---@param address string
+---@return string? address nil: there is no way
+function methods:source_of(address) end -- luacheck: ignore
+
 --- Connects to one address: {family = "ipv4" | "ipv6" | "unix", address =, port =}; `from` in it is
 --- the numeric address of this side.
 ---@return moonwire.Stream? stream

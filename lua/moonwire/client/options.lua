@@ -92,8 +92,8 @@ local function check_max_body(value, level)
 end
 
 local function check_unix_socket(value, level)
-    if value ~= nil and (type(value) ~= "string" or value == "") then
-        errors.argument(level + 1, "unix_socket", "path", value)
+    if value ~= nil then
+        dial_options.check_path("unix_socket", value, level + 1)
     end
 end
 

@@ -27,6 +27,7 @@ local RANK = { ENOTFOUND = 1, ENODATA = 2 }
 ---@field private names moonwire.dial.Names
 ---@field private expires number
 ---@field private first_at number? when the first address came
+---@field private first string? the family to begin with, once both have addresses
 ---@field private waiters moonwire.Thread[]
 ---@field private workers moonwire.Thread[]
 local lookup_methods = {}
@@ -55,6 +56,7 @@ end
 local function finish(self)
     local names = self.names
     self.asking = 0
+    names.counts.running = names.counts.running - 1
     self.expires = names.backend:now() + lifetime(self)
     if #self:addresses() > 0 then
         self.err = nil
@@ -116,15 +118,31 @@ function lookup_methods:leave(waiter)
     finish(self)
 end
 
---- All addresses that are known, IPv6 before IPv4.
+-- The family that begins (RFC 6724 section 6). Within a family the backend has sorted.
+local function first_family(self)
+    local six, four = self.lists.ipv6, self.lists.ipv4
+    if not self.first and six and four and six[1] and four[1] then
+        local backend = self.names.backend
+        local to, other = six[1].address, four[1].address
+        local is_worse = core.is_better_route(other, backend:source_of(other), to,
+            backend:source_of(to))
+        self.first = is_worse and "ipv4" or "ipv6"
+    end
+    return self.first or "ipv6"
+end
+
+local function append(list, more)
+    for _, address in ipairs(more or {}) do
+        list[#list + 1] = { family = address.family, address = address.address }
+    end
+end
+
+--- All addresses that are known, in the order in which to try them.
 ---@return {family: string, address: string}[]
 function lookup_methods:addresses()
-    local all = {}
-    for _, family in ipairs(FAMILIES) do
-        for _, address in ipairs(self.lists[family] or {}) do
-            all[#all + 1] = { family = family, address = address.address }
-        end
-    end
+    local all, first = {}, first_family(self)
+    append(all, self.lists[first])
+    append(all, self.lists[first == "ipv6" and "ipv4" or "ipv6"])
     return all
 end
 
@@ -167,9 +185,16 @@ end
 
 ---@class moonwire.dial.Names
 ---@field backend moonwire.Backend
+---@field counts table<string, integer> lookups: hits, negative (a failure was kept), merged,
+---  misses, and running
 ---@field private kept moonwire.dial.Bounded of moonwire.dial.Lookup
 local methods = {}
 local Names = { __index = methods, __name = "moonwire.dial.Names" }
+
+local function count_use(self, found)
+    local name = found.asking > 0 and "merged" or found.err and "negative" or "hits"
+    self.counts[name] = self.counts[name] + 1
+end
 
 --- What is known of a host name, or is being asked for.
 ---@param host string
@@ -178,8 +203,11 @@ function methods:lookup(host)
     local backend, key = self.backend, host:lower()
     local found = self.kept:get(key)
     if found and (found.asking > 0 or backend:now() < found.expires) then
+        count_use(self, found)
         return found
     end
+    self.counts.misses = self.counts.misses + 1
+    self.counts.running = self.counts.running + 1
     local new = setmetatable({
         host = host, names = self, lists = {}, asking = #FAMILIES, expires = huge,
         waiters = {}, workers = {},
@@ -213,7 +241,10 @@ local names = {}
 ---@param backend moonwire.Backend
 ---@return moonwire.dial.Names
 function names.new(backend)
-    return setmetatable({ backend = backend, kept = bounded.new(KEPT_MOST) }, Names)
+    return setmetatable({
+        backend = backend, kept = bounded.new(KEPT_MOST),
+        counts = { hits = 0, negative = 0, merged = 0, misses = 0, running = 0 },
+    }, Names)
 end
 
 return names

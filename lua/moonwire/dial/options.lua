@@ -12,20 +12,40 @@ local options = {}
 ---@field local_address string? numeric
 ---@field local_family string? of it
 
+local PATH_MOST = 107 -- bytes; what sockaddr_un has room for
+
+--- A numeric address in the one way of writing it. An IPv4-mapped IPv6 address is the IPv4 address
+--- that it stands for: whoever judges addresses needn't know of the other form.
+---@param text any
+---@return {family: string, address: string}? address nil: it is none
+function options.numeric(text)
+    local address, family
+    if type(text) == "string" then
+        address, family = core.parse_address(text)
+    end
+    return address and { family = family, address = address }
+end
+
 --- The family of a numeric address.
 ---@param text any
 ---@return "ipv4"|"ipv6"|nil family nil: it is none
 function options.family(text)
-    if type(text) ~= "string" then
-        return nil
+    local address = options.numeric(text)
+    return address and address.family
+end
+
+--- Checks the path of a unix socket. A name in Linux's abstract namespace (a NUL byte first) is
+--- none.
+---@param name string of the argument
+---@param path any
+---@param level integer whose fault a wrong value is: 1 the caller
+function options.check_path(name, path, level)
+    if type(path) ~= "string" then
+        errors.argument(level + 1, name, "string", path)
+    elseif path == "" or #path > PATH_MOST or path:find("\0", 1, true) then
+        error(("bad argument '%s' (the path of a socket has 1 to %d bytes and no NUL)"):format(name,
+            PATH_MOST), level + 1)
     end
-    local parts, kind
-    if text:find "^[%x:.]+$" and text:find(":", 1, true) then
-        parts, kind = core.parse_url("http://[" .. text .. "]/"), "ipv6"
-    elseif text:find "^%d+%.%d+%.%d+%.%d+$" then
-        parts, kind = core.parse_url("http://" .. text .. "/"), "ipv4"
-    end
-    return parts and parts.host_kind == kind and kind or nil
 end
 
 --- A list of addresses out of numeric texts, or of tables with such a text in them.
@@ -39,11 +59,11 @@ function options.addresses(given)
     local list = {}
     for i, one in ipairs(given) do
         local text = type(one) == "table" and one.address or one
-        local family = options.family(text)
-        if not family then
+        local address = options.numeric(text)
+        if not address then
             return nil, ("'%s' is no numeric address"):format(tostring(text))
         end
-        list[i] = { family = family, address = text }
+        list[i] = address
     end
     return list
 end
@@ -89,14 +109,15 @@ function options.check(given, base, level)
     if on_resolve ~= nil then
         errors.check(level + 1, "on_resolve", "function", on_resolve)
     end
-    if from ~= nil and not options.family(from) then
+    local source = options.numeric(from)
+    if from ~= nil and not source then
         errors.argument(level + 1, "local_address", "numeric address", from)
     end
     return {
         resolve = resolve ~= nil and check_resolve(resolve, level + 1) or base.resolve,
         on_resolve = on_resolve or base.on_resolve,
-        local_address = from or base.local_address,
-        local_family = from and options.family(from) or base.local_family,
+        local_address = source and source.address or base.local_address,
+        local_family = source and source.family or base.local_family,
     }
 end
 

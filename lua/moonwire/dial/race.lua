@@ -9,6 +9,8 @@ local threads = require "moonwire.backend.thread"
 local huge, min = math.huge, math.min
 
 local ATTEMPT_DELAY = 0.25 -- seconds an attempt has before the next one begins beside it
+local ATTEMPTS_MOST = 6 -- at once
+local TOLD_FROM = 0.01 -- seconds: a shorter attempt is said to have failed, but not when
 
 --- What to connect to, and how.
 ---@class moonwire.dial.Target
@@ -36,15 +38,39 @@ local ATTEMPT_DELAY = 0.25 -- seconds an attempt has before the next one begins 
 ---@field private heard integer? how many families the queue is made of
 ---@field private failures table<integer, moonwire.Error> by the number of the attempt
 
+local race = {}
+
+--- What went wrong with one address, without the words that all attempts share.
+---@param err moonwire.Error of an attempt
+---@param port integer
+---@return string
+function race.tell(err, port)
+    local at = err.address:find(":", 1, true) and "[" .. err.address .. "]" or err.address
+    local prefix, message = ("connecting to %s:%d"):format(at, port), err.message
+    if message:sub(1, #prefix) == prefix then
+        message = at .. message:sub(#prefix + 1)
+    end
+    if err.elapsed < TOLD_FROM then
+        return message
+    end
+    return ("%s after %.3g s"):format(message, err.elapsed)
+end
+
 -- Connects to one address; the error says to which, and how long it took.
 local function connect(backend, target, address)
-    local started = backend:now()
+    local started, trace = backend:now(), core.state.trace
+    if trace then
+        trace:note("trying %s port %d", address.address, target.port)
+    end
     local stream, err = backend:connect({
         family = address.family, address = address.address, port = target.port,
         from = target.from,
     }, target.deadline)
     if not stream then
         err.address, err.elapsed = address.address, backend:now() - started
+        if trace and err.kind ~= "cancelled" then
+            trace:note("%s", race.tell(err, target.port))
+        end
     end
     return stream, err
 end
@@ -63,6 +89,16 @@ local function attempt(self, address, number)
     self.backend:wake(self.thread, 0)
 end
 
+-- Each address is tried once.
+local function enqueue(self, addresses)
+    for _, address in ipairs(addresses) do
+        if not self.known[address.address] then
+            self.known[address.address] = true
+            self.queue[#self.queue + 1] = address
+        end
+    end
+end
+
 -- The addresses that came since.
 local function hear(self)
     local lookup = self.target.lookup
@@ -70,12 +106,7 @@ local function hear(self)
         return
     end
     self.heard = lookup.asking
-    for _, address in ipairs(self.target.usable(lookup:addresses())) do
-        if not self.known[address.address] then
-            self.known[address.address] = true
-            self.queue[#self.queue + 1] = address
-        end
-    end
+    enqueue(self, self.target.usable(lookup:addresses()))
 end
 
 -- The next address: the families take turns, the preferred one begins.
@@ -110,7 +141,7 @@ local function run(s, self)
     while not self.stream do
         hear(self)
         local now, limit = backend:now(), huge
-        if #self.queue > 0 and now < deadline then
+        if #self.queue > 0 and now < deadline and self.running < ATTEMPTS_MOST then
             limit = self.next_at
         elseif self.running == 0 and #self.queue == 0 then
             limit = deadline -- for what the lookup still may give
@@ -130,8 +161,6 @@ local function run(s, self)
     self.ended = true
     s:cancel()
 end
-
-local race = {}
 
 --- Connects to the only address there is.
 ---@param backend moonwire.Backend
@@ -158,12 +187,10 @@ end
 ---@return string? family of the stream
 function race.run(backend, target, addresses)
     local self = {
-        target = target, backend = backend, thread = threads.of(backend), queue = addresses,
+        target = target, backend = backend, thread = threads.of(backend), queue = {},
         known = {}, begun = 0, running = 0, next_at = -huge, failures = {},
     }
-    for _, address in ipairs(addresses) do
-        self.known[address.address] = true
-    end
+    enqueue(self, addresses)
     scope.open(run, self)
     local attempts = {}
     for i = 1, self.begun do
