@@ -9,10 +9,11 @@
 #   make fuzz       SECONDS=60 for each libFuzzer target of spec/fuzz
 #   make simulate   SEEDS=20000 schedules of delays, splits, resets and cancellations; SEED=n
 #   make check-oom  each allocation of the codec fails once, under the sanitizers
+#   make bench      what requests cost beside wrk and curl; ROW=list ROUNDS=5 SCALE=0.5
 #   make install    PREFIX=/usr/local DESTDIR= ; make uninstall takes it away again
 #
-# demo, test, check, check-san and differential ask tools/deps for what they need; no other target
-# touches the machine.
+# demo, test, check, check-san, differential and bench ask tools/deps for what they need; no other
+# target touches the machine.
 
 BUILD := build
 PREFIX := /usr/local
@@ -212,13 +213,34 @@ $(FUZZ)/obj/%.o: spec/fuzz/%.c Makefile
 
 -include $(wildcard $(FUZZ)/obj/*.d)
 
+# What stands in bench/README.md. ROW= is the whole table, which goes into bench/RESULTS.md too;
+# ROW=small_get a part of it, ROW=list its names.
+ROW :=
+ROUNDS :=
+SCALE :=
+BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+.PHONY: bench bench-programs
+bench:
+	@tools/deps build bench
+	@$(MAKE) --no-print-directory all bench-programs
+	@LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;$(LUA_PATH);" MOONWIRE_ROOT=$(CURDIR) \
+	    MOONWIRE_BUILD=$(abspath $(BUILD)) ROUNDS=$(ROUNDS) SCALE=$(SCALE) \
+	    $(LUAJIT) bench/run.lua $(ROW)
+
+bench-programs: $(BENCH_PROGRAMS)
+	@:
+$(BUILD)/bench/%: bench/%.c bench/util.h $(BUILD)/compile.flags
+	@mkdir -p $(@D)
+	$(call quiet,CC) $(CC) $(OWN) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
 check:
 	@tools/deps build check
 	@$(MAKE) --no-print-directory check-lint check-format check-warnings check-cppcheck floors \
 	    check-globals
 	@echo "check: nothing found"
 
-C_FILES = $(wildcard src/*.c src/*/*.c src/*/*.h include/*.h tools/*/*.c spec/*/*.c spec/*/*.h)
+C_FILES = $(wildcard src/*.c src/*/*.c src/*/*.h include/*.h tools/*/*.c spec/*/*.c spec/*/*.h \
+	bench/*.c bench/*.h)
 LUA_FILES = $(wildcard lua spec examples bench tools *.rockspec)
 
 check-lint:
@@ -234,11 +256,13 @@ format:
 COMPILERS := gcc clang
 check-warnings: $(COMPILERS:%=check-warnings-%)
 check-warnings-%:
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/check/$* CC=$* CFLAGS="-O2 -Werror" all
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/check/$* CC=$* CFLAGS="-O2 -Werror" all \
+	    bench-programs
 
 check-cppcheck:
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --error-exitcode=1 --suppressions-list=tools/cppcheck.supp -D_GNU_SOURCE -Isrc -Iinclude src
+	    --error-exitcode=1 --suppressions-list=tools/cppcheck.supp -D_GNU_SOURCE -Isrc -Iinclude src \
+	    bench
 
 floors:
 	@$(LUAJIT) tools/floors.lua

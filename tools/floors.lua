@@ -1,6 +1,7 @@
 -- Checks the picture in which every arrow points down:  luajit tools/floors.lua [root]
--- It reads each #include and require under src/, lua/ and examples/ as text, and fails on an arrow
--- upwards and on what must never stand on a floor.  It runs nothing of what it reads.
+-- It reads each #include and require under src/, lua/, examples/ and bench/clients/ as text, and
+-- fails on an arrow upwards and on what must never stand on a floor.  It runs nothing of what it
+-- reads.
 
 local root = arg[1] or "."
 local problems, seen = {}, 0
@@ -252,7 +253,7 @@ local outside = {
     ["string.buffer"] = true, ["table.new"] = true, ["table.clear"] = true,
 }
 
--- What examples, written for users, may require of moonwire.
+-- What examples and the benchmark's scripts, as users write them, may require of moonwire.
 local public = {
     moonwire = true, ["moonwire.http"] = true, ["moonwire.request"] = true,
     ["moonwire.headers"] = true, ["moonwire.body"] = true, ["moonwire.net"] = true,
@@ -414,8 +415,10 @@ end
 for _, file in ipairs(files("lua", "*.lua")) do
     check_lua(file)
 end
-for _, file in ipairs(files("examples", "*.lua")) do
-    check_example(file)
+for _, folder in ipairs({ "examples", "bench/clients" }) do
+    for _, file in ipairs(files(folder, "*.lua")) do
+        check_example(file)
+    end
 end
 check_cycles()
 
