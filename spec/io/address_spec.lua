@@ -55,6 +55,8 @@ describe("routes", function()
             { "198.51.100.121", "10.1.2.4", "fd00::1", "fd00::2" },
         ["IPv4 comes before Teredo"] =
             { "198.51.100.121", "10.1.2.4", "2001:0:c633::1", "2001:0:c633::2" },
+        ["the longer common prefix comes first"] =
+            { "2001:db8:1::1", "2001:db8:1::2", "2001:db8:3ffe::1", "2001:db8:3f44::2" },
         ["::1 comes before 127.0.0.1"] = { "::1", "::1", "127.0.0.1", "127.0.0.1" },
     }
 
@@ -66,6 +68,18 @@ describe("routes", function()
             assert.is_false(core.is_better_route(to, from, to, from))
         end)
     end
+
+    it("are equal where nothing tells them apart, so that they keep their order", function()
+        for _, case in ipairs {
+            { "192.0.2.1", "10.0.0.1", "198.51.100.1", "10.0.0.1" },
+            { "2001:db8::1", "2001:db8::9", "2001:db8::2", "2001:db8::9" },
+            { "192.0.2.1", nil, "198.51.100.1", nil },
+        } do
+            local to, from, other, other_from = unpack(case, 1, 4)
+            assert.is_false(core.is_better_route(to, from, other, other_from))
+            assert.is_false(core.is_better_route(other, other_from, to, from))
+        end
+    end)
 
     it("know what the system would send from", function()
         assert.equal("127.0.0.1", core.source_of "127.0.0.1")

@@ -3,6 +3,8 @@ local core = require "moonwire.core"
 local net = require "moonwire.net"
 local support = require "spec.support"
 
+local SIGCONT, SIGSTOP = 18, 19
+
 local dns = {}
 
 ---@class DnsServer
@@ -13,7 +15,13 @@ local Server = { __index = methods }
 
 --- Stops the server.
 function methods:stop()
+    self.process:signal(SIGCONT)
     self.process:kill()
+end
+
+--- Has the server answer nothing from now on.
+function methods:pause()
+    self.process:signal(SIGSTOP)
 end
 
 local function label_bytes(name)
@@ -36,14 +44,19 @@ function methods:count(name)
 end
 
 --- Has the default backend ask this server; `restore()` of what it returns undoes that.
----@param options table? of core.Loop:dns
+---@param options table? of core.Loop:dns; and `before`, a server that is asked first
 ---@return fun() restore
 function methods:use(options)
     local backend = require("moonwire.backend").default()
     local before, kept = backend.dns, backend.dialing
     options = options or {}
-    options.servers = { "127.0.0.1:" .. self.port }
-    backend.dns, backend.dialing = backend.loop:dns(options), nil
+    local servers = { "127.0.0.1:" .. self.port }
+    if options.before then
+        table.insert(servers, 1, "127.0.0.1:" .. options.before.port)
+    end
+    backend.dns, backend.dialing = backend.loop:dns {
+        servers = servers, timeout = options.timeout, tries = options.tries,
+    }, nil
     return function()
         backend.dns:close()
         backend.dns, backend.dialing = before, kept

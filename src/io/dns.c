@@ -305,8 +305,9 @@ mw_dns_ask(struct mw_dns *dns, struct mw_waiter *waiter, const char *name,
     enum mw_dns_family family, struct mw_dns_answer **answer)
 {
     static const int families[] = {AF_UNSPEC, AF_INET, AF_INET6};
-    const struct ares_addrinfo_hints hints = {
-        .ai_family = families[family], .ai_socktype = SOCK_STREAM};
+    const struct ares_addrinfo_hints hints = {.ai_family = families[family],
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = ARES_AI_NOSORT};
     struct lookup *lookup;
     int err;
 

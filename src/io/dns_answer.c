@@ -1,5 +1,6 @@
 /* dns_answer.c - what is said of a name: out of the name itself, or by c-ares.
  * It asks nobody. */
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "core/err.h"
 #include "io/address.h"
 #include "io/dns_internal.h"
+#include "io/route.h"
 
 #define NAME_MOST    253 /* RFC 1035 section 2.3.4, as text */
 #define LABEL_MOST   63
@@ -175,6 +177,42 @@ to_address(const struct ares_addrinfo_node *node, struct mw_address *address)
     return mw_address_parse(address, plain.text, strlen(plain.text));
 }
 
+static struct mw_route
+route_to(const struct mw_dns_address *address)
+{
+    struct mw_address to;
+    struct mw_address from;
+    struct mw_route route = {0};
+    bool has_from =
+        mw_address_parse(&to, address->text, strlen(address->text)) == MW_OK &&
+        mw_route_source(&to, &from) == MW_OK;
+
+    (void)mw_route_set(&route, address->text, has_from ? from.text : NULL);
+    return route;
+}
+
+/* In the order in which to try them.  c-ares could do it as well, but looks at
+ * each address of an answer, and there may be thousands. */
+static void
+sort_answer(struct mw_dns_answer *answer)
+{
+    struct mw_route routes[ADDRESS_MOST];
+
+    assert(answer->count <= ADDRESS_MOST);
+    for (size_t i = 0; i < answer->count; i++) {
+        struct mw_dns_address address = answer->addresses[i];
+        struct mw_route route = route_to(&address);
+        size_t at = i;
+
+        for (; at > 0 && mw_route_compare(&route, &routes[at - 1]) < 0; at--) {
+            routes[at] = routes[at - 1];
+            answer->addresses[at] = answer->addresses[at - 1];
+        }
+        routes[at] = route;
+        answer->addresses[at] = address;
+    }
+}
+
 int
 mw_dns_answer_copy(const struct ares_addrinfo *result,
     enum mw_dns_family family, bool has_ttl, struct mw_dns_answer **out)
@@ -197,6 +235,8 @@ mw_dns_answer_copy(const struct ares_addrinfo *result,
         free(answer);
         return MW_ENODATA;
     }
+    if (answer->count > 1)
+        sort_answer(answer);
     *out = answer;
     return MW_OK;
 }

@@ -12,6 +12,7 @@ enum {
     SCOPE_LINK = 0x2,
     SCOPE_SITE = 0x5,
     SCOPE_GLOBAL = 0xe,
+    NETWORK_BITS = 64,
     ANY_PORT = 9 /* connect() wants one; nothing is sent there */
 };
 
@@ -84,8 +85,32 @@ has_own_label(const struct mw_route *route)
     return policy_of(&route->to)->label == policy_of(&route->from)->label;
 }
 
-/* Rules 3, 4 and 7 need what the system doesn't tell.  Rule 9 is for addresses
- * of one family, which c-ares has sorted. */
+/* How many bits the source has in common with where it goes; what is behind the
+ * network's 64 bits says nothing about the way. */
+static int
+common_bits(const struct mw_route *route)
+{
+    int bits = 0;
+
+    while (bits < NETWORK_BITS) {
+        unsigned shift = 7U - (unsigned)bits % 8U;
+        unsigned difference = (unsigned)route->to.s6_addr[bits / 8] ^
+                              (unsigned)route->from.s6_addr[bits / 8];
+
+        if ((difference >> shift & 1U) != 0)
+            break;
+        bits++;
+    }
+    return bits;
+}
+
+static bool
+is_ipv6_with_source(const struct mw_route *route)
+{
+    return route->has_from && !IN6_IS_ADDR_V4MAPPED(&route->to);
+}
+
+/* Rules 3, 4 and 7 need what the system doesn't tell. */
 int
 mw_route_compare(const struct mw_route *a, const struct mw_route *b)
 {
@@ -100,6 +125,8 @@ mw_route_compare(const struct mw_route *a, const struct mw_route *b)
             policy_of(&b->to)->precedence - policy_of(&a->to)->precedence;
     if (difference == 0)
         difference = scope_of(&a->to) - scope_of(&b->to); /* 8 */
+    if (difference == 0 && is_ipv6_with_source(a) && is_ipv6_with_source(b))
+        difference = common_bits(b) - common_bits(a); /* 9 */
     return difference;
 }
 
