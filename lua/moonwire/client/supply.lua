@@ -105,7 +105,9 @@ local function was_closed(self, connection, reason)
     if counted[reason] then
         counted[reason] = counted[reason] + 1
     end
-    if slot and not (connection.unfit and slot.state == "active") then
+    if not slot or slot.state == "closed" then
+        return -- the pool has let go of it, and settle() goes on
+    elseif not (connection.unfit and slot.state == "active") then
         self.pool:closed(slot)
         settle(self)
     end -- else its request is told, and replaces it
