@@ -10,8 +10,9 @@ local function build()
     local path = support.temp_dir() .. "/server"
     local cc = os.getenv("MOONWIRE_CC") or "cc -O2"
     local source = support.root .. "/spec/load/server.c"
-    local code, _, problem = support.run(("%s -std=c11 -D_GNU_SOURCE -Wall -Wextra -o %s %s"):format(
-        cc, support.quote(path), support.quote(source)))
+    local command = "%s -std=c11 -D_GNU_SOURCE -Wall -Wextra -o %s %s"
+    local code, _, problem = support.run(command:format(cc, support.quote(path),
+        support.quote(source)))
     assert(code == 0, problem)
     return path
 end
