@@ -3,13 +3,14 @@ local errors = require "moonwire.error"
 local scope = require "moonwire.scope"
 local wire = require "spec.support.wire"
 
+local ASKED = wire.ASKED
 local OK = wire.reply "hello"
 
 -- A response whose head comes alone and whose body follows in the given pieces, then EOF if more
 -- was promised.
 local function responding(pieces, body, opts, request_opts)
     local length = #table.concat(pieces)
-    local script = { { expect = "\r\n\r\n" },
+    local script = { ASKED,
         { send = ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"):format(opts.length or length) } }
     for _, piece in ipairs(pieces) do
         script[#script + 1] = { delay = 0.001 }
@@ -34,7 +35,7 @@ end
 describe("a response", function()
     it("has what the head says", function()
         local reply = "HTTP/1.1 404 Not Here\r\nA: 1\r\na: 2\r\nContent-Length: 0\r\n\r\n"
-        wire.over({ { send = reply } },
+        wire.over({ ASKED, { send = reply } },
             function(connection)
                 local request = wire.request()
                 local response = assert(connection:request(request))
@@ -57,7 +58,8 @@ describe("a response", function()
 
     it("is ok from 200 to 299", function()
         for status, ok in pairs { [200] = true, [299] = true, [300] = false, [500] = false } do
-            wire.over({ { send = ("HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"):format(status) } },
+            local reply = ("HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"):format(status)
+            wire.over({ ASKED, { send = reply } },
                 function(connection)
                     assert.equal(ok, assert(connection:request(wire.request())).ok)
                 end)
@@ -65,7 +67,7 @@ describe("a response", function()
     end)
 
     it("measures its time", function()
-        wire.over({ { expect = "\r\n\r\n" }, { delay = 2 }, { send = OK:sub(1, -3) }, { delay = 3 },
+        wire.over({ ASKED, { delay = 2 }, { send = OK:sub(1, -3) }, { delay = 3 },
             { send = "lo" } }, function(connection, _, m)
             local response = assert(connection:request(wire.request()))
             local expected = { total = 2, first_byte = 2, reused = false, dns = 0, connect = 0,
@@ -79,8 +81,8 @@ describe("a response", function()
     end)
 
     it("has trailers after its end", function()
-        wire.over({ { send = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n" },
-            { delay = 1 }, { send = "0\r\nX-Sum: 7\r\n\r\n" } }, function(connection)
+        local head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        wire.over({ ASKED, { send = head .. "1\r\nx\r\n" }, { delay = 1 }, { send = "0\r\nX-Sum: 7\r\n\r\n" } }, function(connection)
             local response = assert(connection:request(wire.request()))
             assert.is_nil(response.trailers)
             assert.equal("x", response:text())
@@ -109,7 +111,7 @@ describe("read", function()
     end)
 
     it("gives max bytes at most, also of what came with the head", function()
-        wire.over({ { send = wire.reply "0123456789" } }, function(connection)
+        wire.over({ ASKED, { send = wire.reply "0123456789" } }, function(connection)
             local response = assert(connection:request(wire.request()))
             assert.is_true(connection:is_idle())
             local got = {}
@@ -135,12 +137,12 @@ describe("read", function()
             response:text()
             assert.equal(0, response:remaining())
         end, {})
-        wire.over({ { send = wire.reply "0123456789" } }, function(connection)
+        wire.over({ ASKED, { send = wire.reply "0123456789" } }, function(connection)
             local response = assert(connection:request(wire.request()))
             response:read(4)
             assert.equal(6, response:remaining())
         end)
-        wire.over({ { send = "HTTP/1.1 200 OK\r\n\r\nab" } }, function(connection)
+        wire.over({ ASKED, { send = "HTTP/1.1 200 OK\r\n\r\nab" } }, function(connection)
             assert.is_nil(assert(connection:request(wire.request())):remaining())
         end)
     end)
@@ -219,8 +221,8 @@ describe("text", function()
     it("refuses a body of unknown length that gets larger", function()
         for _, method in ipairs { "text", "discard", "save" } do
             local path = os.tmpname()
-            wire.over({ { send = "HTTP/1.1 200 OK\r\n\r\nab" }, { delay = 1 }, { send = "cd" },
-                { eof = true } }, function(connection)
+            wire.over({ ASKED, { send = "HTTP/1.1 200 OK\r\n\r\nab" }, { delay = 1 },
+                { send = "cd" }, { eof = true } }, function(connection)
                 local response = assert(connection:request(wire.request(), { max_body = 3 }))
                 is_failure("limit", response[method](response, path))
                 assert.is_true(connection:is_closed())
@@ -230,7 +232,7 @@ describe("text", function()
     end)
 
     it("takes 64 MiB and no more by itself", function()
-        wire.over({ { send = "HTTP/1.1 200 OK\r\nContent-Length: 67108865\r\n\r\n" } },
+        wire.over({ ASKED, { send = "HTTP/1.1 200 OK\r\nContent-Length: 67108865\r\n\r\n" } },
             function(connection)
                 local response = assert(connection:request(wire.request()))
                 is_failure("limit", response:text())
@@ -240,7 +242,7 @@ end)
 
 describe("json", function()
     it("gives the value, beside the text", function()
-        wire.over({ { send = wire.reply '{"a":[1,null]}' } }, function(connection)
+        wire.over({ ASKED, { send = wire.reply '{"a":[1,null]}' } }, function(connection)
             local response = assert(connection:request(wire.request()))
             assert.equal(1, response:json().a[1])
             assert.equal('{"a":[1,null]}', response:text())
@@ -248,7 +250,7 @@ describe("json", function()
     end)
 
     it("says where it wasn't JSON", function()
-        wire.over({ { send = OK } }, function(connection)
+        wire.over({ ASKED, { send = OK } }, function(connection)
             local response = assert(connection:request(wire.request()))
             local err = is_failure("protocol", response:json())
             assert.matches("http://test.example/path, phase body", tostring(err))
@@ -361,7 +363,8 @@ describe("save", function()
     end
 
     it("writes what came with the head and what comes later", function()
-        wire.over({ { send = OK:sub(1, -3) }, { delay = 1 }, { send = "lo" } }, function(connection)
+        local script = { ASKED, { send = OK:sub(1, -3) }, { delay = 1 }, { send = "lo" } }
+        wire.over(script, function(connection)
             local response = assert(connection:request(wire.request()))
             assert.is_true(response:save(path))
             assert.equal("hello", content())
@@ -369,7 +372,7 @@ describe("save", function()
             assert.is_true(connection:is_idle())
             assert.is_nil((response:read()))
         end)
-        wire.over({ { send = OK } }, function(connection)
+        wire.over({ ASKED, { send = OK } }, function(connection)
             assert.is_true(assert(connection:request(wire.request())):save(path))
             assert.equal("hello", content())
         end)
@@ -467,7 +470,7 @@ end)
 
 describe("close", function()
     it("keeps the connection when the rest has come", function()
-        wire.over({ { send = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" },
+        wire.over({ ASKED, { send = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" },
             { delay = 1 }, { send = "3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n" } }, function(connection)
             local response = assert(connection:request(wire.request()))
             assert.equal("abc", response:read())
@@ -491,7 +494,7 @@ describe("close", function()
     end)
 
     it("of a complete response harms nothing", function()
-        wire.over({ { send = OK } }, function(connection)
+        wire.over({ ASKED, { send = OK } }, function(connection)
             local response = assert(connection:request(wire.request()))
             response:close()
             assert.is_true(connection:is_idle())
@@ -500,7 +503,7 @@ describe("close", function()
     end)
 
     it("leaves the text that was read", function()
-        wire.over({ { send = OK } }, function(connection)
+        wire.over({ ASKED, { send = OK } }, function(connection)
             local response = assert(connection:request(wire.request()))
             response:text()
             response:close()
@@ -512,7 +515,7 @@ end)
 describe("a response that nobody keeps", function()
     -- A connection whose response has a body that comes in two parts; only `use` sees the response.
     local function after(use, check)
-        return wire.over({ { expect = "\r\n\r\n" }, { send = OK:sub(1, -3) }, { delay = 1 },
+        return wire.over({ ASKED, { send = OK:sub(1, -3) }, { delay = 1 },
             { send = "lo" } }, function(connection, peer, m)
             local function exchange()
                 use(assert(connection:request(wire.request())))
@@ -538,7 +541,7 @@ describe("a response that nobody keeps", function()
 
     it("stops its upload", function()
         local calls = 0
-        wire.over({ { expect = "\r\n\r\n" }, { send = OK:sub(1, -3) } },
+        wire.over({ ASKED, { send = OK:sub(1, -3) } },
             function(connection, _, m)
                 local request = wire.request("POST", function()
                     calls = calls + 1

@@ -47,7 +47,7 @@ describe("the transcript", function()
 
     it("tells failures, without credentials", function()
         local lines = {}
-        wire.over({ { send = "nonsense\r\n" } }, function(connection)
+        wire.over({ wire.ASKED, { send = "nonsense\r\n" } }, function(connection)
             connection:request(wire.request("GET", nil, { url = "http://u:secret@a/" }))
         end, { trace = trace.new(function(text)
             lines[#lines + 1] = text
