@@ -488,7 +488,8 @@ function methods:close(reason)
 end
 
 --- Numbers over the connection's whole life; times are the backend's.
----@return table stats requests, bytes_in, bytes_out, created, last_used, close_reason
+---@return table stats requests, bytes_in, bytes_out, created, last_used, close_reason; timing (of
+---  opening it) and tls, as in a response
 function methods:stats()
     local bytes_in, bytes_out = self.h1:bytes()
     return {
@@ -498,6 +499,8 @@ function methods:stats()
         created = self.created,
         last_used = self.last_used,
         close_reason = self.close_reason,
+        timing = self.stream.timing,
+        tls = self.stream.tls,
     }
 end
 

@@ -29,6 +29,7 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 ---@field headers moonwire.core.Headers
 ---@field trailers moonwire.core.Headers? nil until the body has ended
 ---@field timing moonwire.Timing made anew at each look
+---@field tls moonwire.TlsInfo? what its connection speaks; nil without TLS
 ---@field history moonwire.Response[] redirects that led here
 ---@field request moonwire.Request
 ---@field upload_complete boolean the request's body went out whole
@@ -110,7 +111,7 @@ end
 ---@param data table the request's fields
 ---@return moonwire.Response
 function M.new(head, connection, data)
-    local status = head.status
+    local status, stream = head.status, connection.stream
     return setmetatable({
         status = status,
         reason = head.reason,
@@ -125,7 +126,8 @@ function M.new(head, connection, data)
         started = connection.started,
         first_byte = connection.backend:now(),
         reused = connection.reused,
-        opening = connection.stream.timing,
+        opening = stream.timing,
+        tls = stream.tls,
         max_body = connection.max_body,
         from = 1,
         buffered = nil,

@@ -53,14 +53,17 @@ function methods:root(name)
         .. " -addext keyUsage=keyCertSign"):format(KEYS.ec, name, name, name))
 end
 
---- Makes a certificate. `by`: its CA's name; san, from, till (YYMMDD), key, md, constraints; ca: it
---- is a CA.
+--- Makes a certificate. `by`: its CA's name; san, from, till (YYMMDD), key, md, constraints, usage
+--- (extended); ca: it is a CA.
 ---@param name string
 ---@param opts table
 function methods:issue(name, opts)
     local lines = { "basicConstraints = CA:" .. (opts.ca and "TRUE" or "FALSE") }
     if opts.constraints then
         lines[#lines + 1] = "nameConstraints = critical," .. opts.constraints
+    end
+    if opts.usage then
+        lines[#lines + 1] = "extendedKeyUsage = " .. opts.usage
     end
     if opts.san then
         lines[#lines + 1] = "subjectAltName = " .. opts.san

@@ -16,6 +16,7 @@ local CHUNK = 65536
 ---@field label string who is on the other side, for messages: "127.0.0.1:80"
 ---@field timing {dns: number, connect: number, tls: number?}? seconds it took to open it, of one
 ---  that was dialed
+---@field tls moonwire.TlsInfo? what is spoken, once the handshake is done; of the last TLS over it
 ---@field private core moonwire.core.Tcp
 ---@field private step function the core's wait
 ---@field private buffer string bytes read but not taken yet
@@ -332,6 +333,8 @@ local function secure(self, context, host, deadline, session, doing)
             message = doing .. ": bytes came before it",
         }
     end
+    local backend, timing = self.backend, self.timing
+    local began = backend:now()
     local socket, code = tls.wrap(self.core, context, host, session)
     local ok
     if socket then
@@ -339,6 +342,9 @@ local function secure(self, context, host, deadline, session, doing)
         ok, code = shake_hands(self, deadline)
     end
     if ok then
+        timing = timing or { dns = 0, connect = 0 }
+        timing.tls = (timing.tls or 0) + backend:now() - began
+        self.timing, self.tls = timing, tls.info(socket)
         return true
     end
     return nil, tls.explain(self.core, code, errors.from_code(code, "tls", doing))
@@ -385,10 +391,10 @@ function methods:accept_tls(opts, deadline)
     return ok, problem
 end
 
---- About its TLS: {version, cipher, alpn, resumed}.
----@return {version: string, cipher: string, alpn: string?, resumed: boolean}? info nil without TLS
+--- About its TLS: what is spoken.
+---@return moonwire.TlsInfo? info nil without TLS
 function methods:tls_info()
-    return tls.info(self.core)
+    return self.tls
 end
 
 --- For a client: what a later connection to the same host may begin with, once.
@@ -474,6 +480,7 @@ function stream.new(backend, socket, label)
         step = socket.wait,
         label = label or "the peer",
         timing = nil,
+        tls = nil,
         buffer = "",
         reading = false,
         writing = false,

@@ -275,14 +275,18 @@ function tls.explain(socket, code, err)
     return err
 end
 
---- What is spoken on a socket; nil without TLS.
----@return {version: string, cipher: string, alpn: string?, resumed: boolean}?
+---@class moonwire.TlsInfo
+---@field version "TLSv1.2"|"TLSv1.3"
+---@field cipher string
+---@field alpn string? the protocol that was agreed on; nil: the server knows nothing of it
+---@field resumed boolean an earlier connection's session was gone on with
+
+--- What is spoken on a socket after the handshake.
+---@param socket table
+---@return moonwire.TlsInfo
 function tls.info(socket)
-    if not socket.info then
-        return nil
-    end
     local version, cipher, alpn, resumed = socket:info()
-    return version and { version = version, cipher = cipher, alpn = alpn, resumed = resumed }
+    return { version = version, cipher = cipher, alpn = alpn, resumed = resumed }
 end
 
 return tls

@@ -2,11 +2,13 @@
 -- its connections may resume. It never opens a connection.
 
 local core = require "moonwire.core"
+local errors = require "moonwire.error"
 local tls = require "moonwire.backend.tls"
 
 local CONTEXTS_MAX = 32 -- of single requests' options
 local HOSTS_MAX = 256 -- whose sessions are kept
 local SESSIONS_MAX = 4 -- of one host
+local SPOKEN = { ["http/1.1"] = true, ["http/1.0"] = true }
 
 ---@class moonwire.client.Tls
 ---@field private opts moonwire.TlsOptions? of the client
@@ -95,7 +97,7 @@ local function note(self, stream, context, host)
     if not trace then
         return
     end
-    local info = stream:tls_info()
+    local info = stream.tls
     trace:note("%s with %s%s", info.version, info.cipher, info.resumed and ", resumed" or "")
     if context.verify then
         trace:note("the certificate is for %s; CAs: %s", host, context.source)
@@ -115,10 +117,20 @@ function methods:secure(stream, call, host, deadline)
     local context = tls.for_host(call.tls, host)
     local kept = self.sessions[call.key]
     local ok, err = stream:start_tls(context, deadline, kept and table.remove(kept))
-    if ok then
-        note(self, stream, context, context.server_name)
+    if not ok then
+        return nil, err
     end
-    return ok, err
+    note(self, stream, context, context.server_name)
+    local chosen = stream.tls.alpn
+    if chosen and not SPOKEN[chosen] then
+        stream:close()
+        return nil, errors.new {
+            kind = "tls", phase = "tls", code = "ETLS",
+            message = ("TLS handshake with %s (%s): of tls.alpn it chose %q, which is not spoken "
+                .. "here"):format(context.server_name, stream.label, chosen),
+        }
+    end
+    return true
 end
 
 --- Keeps what a connection may be resumed with.

@@ -83,7 +83,7 @@ end
 ---@field headers moonwire.Headers
 ---@field http_version string
 ---@field connection integer the number of its connection, 1 for the server's first
----@field tls {version: string, cipher: string, alpn: string?, resumed: boolean}? with TLS
+---@field tls moonwire.TlsInfo? what its connection speaks; nil without TLS
 ---@field trailers moonwire.Headers? once the body has been read
 ---@field ended boolean the body has been read
 ---@field private exchange table
@@ -278,7 +278,7 @@ function M.new(h1, stream, connection)
         headers = head.headers,
         http_version = head.http_version,
         connection = connection,
-        tls = stream:tls_info(),
+        tls = stream.tls,
         ended = false,
         exchange = exchange,
     }, Request)
