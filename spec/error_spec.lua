@@ -64,6 +64,11 @@ describe("an error out of a code", function()
     it("is of kind closed for a peer that went away", function()
         assert.equal("closed", errors.from_code(ECONNRESET, "body").kind)
         assert.equal("closed", errors.from_code(EPIPE, "write").kind)
+        for _, number in ipairs { 100, 101, 102, 110, 112, 113 } do -- ENETDOWN … EHOSTUNREACH
+            local err = errors.from_code(-(1000 + number), "body")
+            assert.equal("closed", err.kind, err.code)
+            assert.equal("connect", errors.from_code(-(1000 + number), "connect").kind)
+        end
         assert.equal("closed", errors.from_code(core.EOF, "body").kind)
         assert.equal("system", errors.from_code(ECONNREFUSED, "body").kind)
     end)

@@ -65,9 +65,10 @@ function errors.is(value, kind)
 end
 
 -- A peer that goes away is one kind, whatever the system calls it, and so is a way to it that does.
+-- ETIMEDOUT: the peer confirms nothing any more; no timeout of ours has passed.
 local CLOSED = {
     ECONNRESET = true, EPIPE = true, ECONNABORTED = true, ENOTCONN = true, EHOSTUNREACH = true,
-    ENETUNREACH = true, EHOSTDOWN = true, ENETDOWN = true, ENETRESET = true,
+    ENETUNREACH = true, EHOSTDOWN = true, ENETDOWN = true, ENETRESET = true, ETIMEDOUT = true,
 }
 
 local function kind_of(code, name, errno, phase)
@@ -78,8 +79,6 @@ local function kind_of(code, name, errno, phase)
         return "connect"
     elseif CLOSED[name] then
         return "closed"
-    elseif name == "ETIMEDOUT" then -- the peer confirms nothing: keepalive, or TCP_USER_TIMEOUT
-        return "timeout"
     end
     return "system"
 end
