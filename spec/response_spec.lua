@@ -82,7 +82,8 @@ describe("a response", function()
 
     it("has trailers after its end", function()
         local head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        wire.over({ ASKED, { send = head .. "1\r\nx\r\n" }, { delay = 1 }, { send = "0\r\nX-Sum: 7\r\n\r\n" } }, function(connection)
+        wire.over({ ASKED, { send = head .. "1\r\nx\r\n" }, { delay = 1 },
+            { send = "0\r\nX-Sum: 7\r\n\r\n" } }, function(connection)
             local response = assert(connection:request(wire.request()))
             assert.is_nil(response.trailers)
             assert.equal("x", response:text())
