@@ -8,12 +8,13 @@
 #   make differential  shows answers to moonwire, curl and undici, writes spec/differential.md
 #   make fuzz       SECONDS=60 for each libFuzzer target of spec/fuzz
 #   make simulate   SEEDS=20000 schedules of delays, splits, resets and cancellations; SEED=n
+#   make soak       REQUESTS=1000000 over 50 connections, fewer with errors and TLS: nothing grows
 #   make check-oom  each allocation of the codec fails once, under the sanitizers
 #   make bench      what requests cost beside wrk and curl; ROW=list ROUNDS=5 SCALE=0.5
 #   make install    PREFIX=/usr/local DESTDIR= ; make uninstall takes it away again
 #
-# demo, test, check, check-san, differential and bench ask tools/deps for what they need; no other
-# target touches the machine.
+# demo, test, check, check-san, differential, soak and bench ask tools/deps for what they need; no
+# other target touches the machine.
 
 BUILD := build
 PREFIX := /usr/local
@@ -148,6 +149,14 @@ simulate:
 	@tools/deps build
 	@$(MAKE) --no-print-directory all
 	@MOONWIRE_BUILD=$(abspath $(BUILD)) $(LUAJIT) tools/simulate.lua $(SEEDS) $(SEED)
+
+# `make test` runs this too, with 20 000 requests
+REQUESTS := 1000000
+.PHONY: soak
+soak:
+	@tools/deps build test
+	@$(MAKE) --no-print-directory all
+	@MOONWIRE_BUILD=$(abspath $(BUILD)) $(LUAJIT) tools/soak.lua $(REQUESTS)
 
 # `make test` runs this too, without the sanitizers
 .PHONY: check-oom
