@@ -13,7 +13,9 @@ local EVENTS = {
     "failed limit", "failed connect", "failed system", "server eof", "server reset",
     "server discard", "server stall", "after poison", "after late_poison", "after hidden_poison",
     "after timeout_408",
-    "forget", "part", "close",
+    "forget", "part", "close", "dialed for", "gave up a dial", "took what was dialed for it",
+    "took what was freed", "took what was freed, and lost a dial", "took another's dial",
+    "a dial that nobody waited for succeeded", "lost what was kept for it",
 }
 
 describe("the simulator", function()

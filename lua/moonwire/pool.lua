@@ -1,265 +1,196 @@
 -- pool.lua - decides which connection serves a request: reuse, open, wait, close. It performs none
 -- of these, knows no clock, and never looks inside a connection.
 --
--- A slot is one place under the limits, counted from the moment somebody is allowed to open until
--- its connection is closed; it has exactly one owner: a request, a waiter, or the idle lists. What
--- the caller has to do after a call stands in two outboxes: next_close and next_wake.
+-- A slot is one place under the limits, counted from the moment somebody is told to dial until its
+-- connection is closed. It has exactly one owner: a request, a waiter, or the lists of what nobody
+-- uses now. A request that finds nothing idle waits, and where there is a place somebody dials for
+-- it: the connection that is freed or there first is its own. What the caller has to do after a
+-- call stands in four outboxes: next_close, next_wake, next_dial and next_abort.
+--
+-- Every call is O(1), whatever number of connections and waiters there is, but for two: where the
+-- total limit holds up waiters of several origins, a place goes to the oldest of them in O(log of
+-- those origins) (see pool/ranking.lua); and closing goes through all that there is.
 
+local audit = require "moonwire.pool.audit"
+local book = require "moonwire.pool.book"
+local limits_of = require "moonwire.pool.limits"
 local list = require "moonwire.pool.list"
 local ranking = require "moonwire.pool.ranking"
+local stats = require "moonwire.pool.stats"
+local waits = require "moonwire.pool.waits"
 
 local pool = {}
 
-local DEFAULTS = {
-    max_total = 256, -- open at once, all origins together
-    max_per_origin = 32,
-    idle_total = 64, -- kept for reuse
-    idle_per_origin = 16,
-    idle_timeout = 30, -- seconds; below what most servers allow
-    max_age = 600, -- seconds; so that a change in the DNS is seen some day
-    max_requests = 0, -- over one connection; 0: any number
-}
-
--- The moves a slot may make.
-local MOVES = {
-    opening = { active = true, closed = true },
-    active = { idle = true, reserved = true, opening = true, closed = true },
-    reserved = { active = true, reserved = true, idle = true, opening = true, closed = true },
-    idle = { active = true, closed = true },
-    closed = {},
-}
-
-local append_idle, remove_idle = list.linked_by("older", "newer")
-local append_lru, remove_lru = list.linked_by("lru_before", "lru_after")
-local append_expiry, remove_expiry = list.linked_by("expiry_before", "expiry_after")
-local append_waiter, remove_waiter = list.linked_by("before", "after")
-local append_box, remove_box = list.linked_by("box_before", "box_after")
-
----@class moonwire.pool.Origin
----@field key string
----@field count integer slots of all states
----@field idle moonwire.pool.List freshest last
----@field waiters moonwire.pool.List oldest first
----@field rank integer? its place in the ranking
-
----@class moonwire.pool.Slot
----@field state "opening"|"active"|"reserved"|"idle"|"closed"
----@field connection any nil while it is being opened
----@field origin moonwire.pool.Origin
----@field waiter moonwire.pool.Waiter? whom a reserved slot waits for
----@field born number? when its connection was opened
----@field number integer? which connection of the pool's it is, from 1 on
----@field uses integer how many requests have had it
----@field lifetime number? seconds it may be idle
----@field expires number? while idle
-
----@class moonwire.pool.Waiter
----@field state "waiting"|"granted"|"done"|"cancelled"|"closed"
----@field origin moonwire.pool.Origin
----@field number integer the order of arrival
----@field slot moonwire.pool.Slot? once it is granted
----@field thread any for the caller's use
+local AGE_SPREAD = 0.2 -- of max_age: what was opened at once is not given up at once
+local GOLDEN = 0.6180339887498949 -- its multiples lie evenly between whole numbers
 
 ---@class moonwire.Pool
 ---@field limits table
+---@field total integer slots
+---@field waiting integer waiters without a place
 ---@field private origins table<string, moonwire.pool.Origin>
 ---@field private lru moonwire.pool.List all idle slots, the longest idle first
+---@field private spare moonwire.pool.List all dials that nobody waits for
 ---@field private queues table<number, moonwire.pool.List> idle slots by lifetime, next to go first
 ---@field private contenders moonwire.pool.Ranking origins that only the total limit holds up
 ---@field private closing moonwire.pool.List
 ---@field private waking moonwire.pool.List
+---@field private dialing moonwire.pool.List
+---@field private aborting moonwire.pool.List
+---@field private draining boolean nothing becomes idle any more
+---@field private closed_for_good boolean
 local methods = {}
 local Pool = { __index = methods, __name = "moonwire.Pool" }
 
+-- Numbers that lie evenly between 0 and 1, and begin elsewhere in each process.
+local function spread_evenly()
+    local last = (tonumber(tostring({}):match "0x(%x+)", 16) or 0) % 1009 / 1009
+    return function()
+        last = (last + GOLDEN) % 1
+        return last
+    end
+end
+
 --- Makes a pool. Limits that are not given keep their defaults; an unknown one raises.
 ---@param limits table?
+---@param random (fun(): number)? from 0 to 1, for the jitter of max_age
 ---@return moonwire.Pool
-function pool.new(limits)
-    local own = {}
-    for name, value in pairs(DEFAULTS) do
-        own[name] = value
-    end
-    for name, value in pairs(limits or {}) do
-        if DEFAULTS[name] == nil then
-            error(("unknown pool limit '%s'"):format(tostring(name)), 2)
-        elseif type(value) ~= "number" or value < 0 or value ~= value then
-            error(("bad pool limit '%s' (number from 0 expected)"):format(name), 2)
-        end
-        own[name] = value
-    end
-    if own.max_total < 1 or own.max_per_origin < 1 then
-        error("bad pool limit (max_total and max_per_origin must be 1 at least)", 2)
-    end
+function pool.new(limits, random)
     return setmetatable({
-        limits = own,
+        limits = limits_of.new(limits, 2),
+        random = random or spread_evenly(),
         origins = {},
         lru = list.new(),
+        spare = list.new(),
         queues = {},
         contenders = ranking.new(),
         closing = list.new(),
         waking = list.new(),
+        dialing = list.new(),
+        aborting = list.new(),
         total = 0,
         waiting = 0,
         arrivals = 0,
+        draining = false,
         closed_for_good = false,
         states = { opening = 0, active = 0, reserved = 0, idle = 0 },
         counters = { opened = 0, reused = 0, expired = 0, evicted = 0, closed = 0, waited = 0 },
+        waits = waits.new(),
     }, Pool)
 end
 
---- The names of the limits, for option checks.
----@return table<string, number>
-function pool.defaults()
-    local copy = {}
-    for name, value in pairs(DEFAULTS) do
-        copy[name] = value
-    end
-    return copy
-end
-
-local function move(self, slot, state)
-    local from, states = slot.state, self.states
-    if not MOVES[from][state] then
-        error(("pool: a slot can't go from %s to %s"):format(from, state), 2)
-    end
-    states[from] = states[from] - 1
-    if state ~= "closed" then
-        states[state] = states[state] + 1
-    end
-    slot.state = state
-end
-
-local function new_origin(key)
-    return { key = key, count = 0, idle = list.new(), waiters = list.new(), rank = nil }
-end
-
--- To be called after every change of an origin's count or of its first waiter. The table holds
--- the origins that have slots or waiters, and no others.
-local function settle_origin(self, origin)
-    local has_waiters = origin.waiters.first ~= nil
-    if has_waiters or origin.rank then
-        self.contenders:update(origin, has_waiters and origin.count < self.limits.max_per_origin)
-    end
-    self.origins[origin.key] = (has_waiters or origin.count > 0) and origin or nil
-end
-
-local function add_slot(self, origin)
-    local slot = { state = "opening", origin = origin, uses = 0 }
-    self.origins[origin.key] = origin
-    origin.count = origin.count + 1
-    self.total = self.total + 1
-    self.states.opening = self.states.opening + 1
-    return slot
-end
-
-local function unlink_idle(self, slot)
-    remove_idle(slot.origin.idle, slot)
-    remove_lru(self.lru, slot)
-    remove_expiry(slot.queue, slot)
-    slot.queue = nil
-end
-
--- The slot's place is free; who gets it is decided by serve().
-local function free_slot(self, slot)
-    if slot.state == "idle" then
-        unlink_idle(self, slot)
-    end
-    move(self, slot, "closed")
-    slot.waiter = nil
-    local origin = slot.origin
-    origin.count = origin.count - 1
-    self.total = self.total - 1
-    self.counters.closed = self.counters.closed + 1
-    settle_origin(self, origin)
-end
-
-local function drop(self, slot)
-    append_box(self.closing, slot)
-    free_slot(self, slot)
-end
-
-local function evict(self, slot)
-    self.counters.evicted = self.counters.evicted + 1
-    drop(self, slot)
-end
-
-local function add_waiter(self, origin)
-    self.arrivals = self.arrivals + 1
-    self.waiting = self.waiting + 1
-    self.counters.waited = self.counters.waited + 1
-    local waiter = { state = "waiting", origin = origin, number = self.arrivals }
-    append_waiter(origin.waiters, waiter)
-    settle_origin(self, origin)
-    return waiter
-end
-
-local function grant(self, waiter, slot)
-    remove_waiter(waiter.origin.waiters, waiter)
-    self.waiting = self.waiting - 1
-    waiter.state, waiter.slot = "granted", slot
-    slot.waiter = waiter
-    append_box(self.waking, waiter)
-    settle_origin(self, waiter.origin)
-end
-
--- Gives free places to the oldest waiters that can use them.
+-- Gives free places to the oldest waiters that can use them; a dial that nobody waits for is worth
+-- less than a waiter.
 local function serve(self)
-    while self.total < self.limits.max_total do
-        local origin = self.contenders:first()
-        if not origin then
-            break
+    local origin = self.contenders:first()
+    while origin do
+        if self.total >= self.limits.max_total then
+            if not self.spare.first then
+                return
+            end
+            book.end_dial(self, self.spare.first)
         end
-        grant(self, origin.waiters.first, add_slot(self, origin))
+        local waiter, slot = origin.waiters.first, book.add_slot(self, origin)
+        book.unlink_waiter(self, waiter)
+        book.bind(waiter, slot)
+        book.begin_dial(self, slot)
+        origin = self.contenders:first()
     end
 end
+
+-- Who is the next to have a place in this origin, if nobody of another origin came before.
+local function next_waiter(self, origin)
+    local waiter, contender = origin.waiters.first, self.contenders:first()
+    if waiter and (not contender or waiter.number <= contender.waiters.first.number) then
+        return waiter
+    end
+    return nil, contender
+end
+
+local function has_room(self, origin)
+    local limits = self.limits
+    return origin.idle.count + origin.spare.count < limits.idle_per_origin
+        and self.lru.count + self.spare.count < limits.idle_total and limits.idle_timeout > 0
+        and not self.draining and not self.closed_for_good
+end
+
+-- A dial has lost whom it was for: it goes on for another, or for the idle ones, or ends.
+local function release_dial(self, slot, keep)
+    local origin = slot.origin
+    local waiter, contender
+    if not slot.direct then
+        waiter, contender = next_waiter(self, origin)
+    end
+    if waiter then
+        book.unlink_waiter(self, waiter)
+        book.bind(waiter, slot)
+    elseif keep and not slot.direct and not contender and has_room(self, origin) then
+        book.add_spare(self, slot)
+    else
+        book.end_dial(self, slot)
+        serve(self)
+    end
+end
+
+-- Connections that nobody uses now ----------------------------------------------------------------
 
 local function put_idle(self, slot, now)
-    local limits, origin, lifetime = self.limits, slot.origin, slot.lifetime
-    move(self, slot, "idle")
-    slot.expires = now + lifetime
-    local queue = self.queues[lifetime]
-    if not queue then
-        queue = list.new()
-        self.queues[lifetime] = queue
-    end
-    slot.queue = queue
-    append_idle(origin.idle, slot)
-    append_lru(self.lru, slot)
-    append_expiry(queue, slot)
+    local limits, origin = self.limits, slot.origin
+    book.move(self, slot, "idle")
+    slot.expires = now + slot.lifetime
+    book.link_idle(self, slot)
     local oldest = origin.idle.count > limits.idle_per_origin and origin.idle.first
         or self.lru.count > limits.idle_total and self.lru.first
     if oldest then
-        evict(self, oldest)
+        book.evict(self, oldest)
     end
 end
 
+-- To the oldest one that is dialed for. True: there was one.
+local function offer_to_dialing(self, slot)
+    local waiter = slot.origin.dialing.first
+    if not waiter then
+        return false
+    end
+    local dial = book.unlink_waiter(self, waiter)
+    book.reserve(self, waiter, slot)
+    release_dial(self, dial, true)
+    return true
+end
+
 -- A connection that nobody uses now goes to the oldest waiter of its origin; or makes room for an
--- older waiter of another origin; or becomes idle.
+-- older waiter of another origin, or for one that wants a new connection; or becomes idle.
 local function offer(self, slot, now)
-    local waiter = slot.origin.waiters.first
-    local contender = self.contenders:first()
     slot.waiter = nil
-    if waiter and (not contender or waiter.number <= contender.waiters.first.number) then
-        move(self, slot, "reserved")
-        grant(self, waiter, slot)
-    elseif contender then
-        evict(self, slot)
+    if offer_to_dialing(self, slot) then
+        return
+    end
+    local waiter, contender = next_waiter(self, slot.origin)
+    if waiter and not waiter.fresh then
+        book.unlink_waiter(self, waiter)
+        book.reserve(self, waiter, slot)
+    elseif waiter or contender then
+        book.evict(self, slot)
         serve(self)
+    elseif self.draining then
+        book.drop(self, slot, "client_closed")
     else
         put_idle(self, slot, now)
     end
 end
 
-local function is_worn_out(self, slot, now)
-    local limits = self.limits
-    return now - slot.born >= limits.max_age
-        or limits.max_requests > 0 and slot.uses >= limits.max_requests
+-- Why a connection had better not be used again.
+local function wear_of(self, slot, now)
+    local most = self.limits.max_requests
+    return now >= slot.retires and "max_age" or most > 0 and slot.uses >= most and "max_requests"
 end
 
 local function activate(self, slot)
-    move(self, slot, "active")
+    book.move(self, slot, "active")
+    if slot.uses > 0 then
+        self.counters.reused = self.counters.reused + 1
+    end
     slot.uses = slot.uses + 1
-    self.counters.reused = self.counters.reused + 1
     return slot
 end
 
@@ -267,112 +198,195 @@ end
 local function take_idle(self, origin, now)
     local slot = origin.idle.last
     while slot do
-        if slot.expires > now and not is_worn_out(self, slot, now) then
-            unlink_idle(self, slot)
+        local wear = slot.expires <= now and "idle_timeout" or wear_of(self, slot, now)
+        if not wear then
+            book.unlink_idle(self, slot)
             return activate(self, slot)
         end
-        self.counters.expired = self.counters.expired + 1
-        drop(self, slot)
+        book.expire(self, slot, wear)
         slot = origin.idle.last
     end
 end
 
---- Asks for a connection to an origin. Gives a slot that is "active" (its connection is to be used)
---- or "opening" (the caller opens one, then calls `opened` or `closed`); or nil and a waiter, whose
---- turn is announced by next_wake.
+-- A place for one more connection to an origin, if there is one or one can be made.
+local function make_place(self, origin)
+    local limits = self.limits
+    if origin.count >= limits.max_per_origin then
+        if not origin.idle.first then
+            return nil
+        end
+        book.evict(self, origin.idle.first)
+    end
+    if self.total >= limits.max_total then
+        if self.spare.first then
+            book.end_dial(self, self.spare.first)
+        elseif self.lru.first then
+            book.evict(self, self.lru.first)
+        else
+            return nil
+        end
+    end
+    return book.add_slot(self, origin)
+end
+
+-- Calls -------------------------------------------------------------------------------------------
+
+--- Asks for a connection to an origin. Gives a slot that is "active": its connection is to be used;
+--- or nil and a waiter, whose turn is announced by next_wake. If `waiter.dial.direct`, whoever
+--- waits dials for that slot meanwhile, since nobody has a connection there that could be freed.
 ---@param key string the origin with all that makes a connection unfit for others
 ---@param now number
----@param fresh boolean? an idle connection will not do
+---@param fresh boolean? one that was used before will not do
 ---@return moonwire.pool.Slot?
 ---@return moonwire.pool.Waiter?
 function methods:take(key, now, fresh)
     if self.closed_for_good then
         error("pool: it is closed", 2)
     end
-    local origin = self.origins[key] or new_origin(key)
+    local origin = self.origins[key] or book.new_origin(key)
     local slot = not fresh and take_idle(self, origin, now)
     if slot then
         return slot
     end
-    local limits = self.limits
-    if origin.count >= limits.max_per_origin and origin.idle.first then
-        evict(self, origin.idle.first)
-    end
-    if origin.count < limits.max_per_origin then
-        if self.total >= limits.max_total and self.lru.first then
-            evict(self, self.lru.first)
+    local waiter = book.new_waiter(self, origin, now, fresh)
+    slot = origin.spare.first
+    if slot then
+        book.unlink_spare(self, slot)
+    else
+        slot = make_place(self, origin)
+        if not slot then
+            book.queue_up(self, waiter)
+            return nil, waiter
         end
-        if self.total < limits.max_total then
-            return add_slot(self, origin)
+        slot.direct = origin.count == 1
+        if not slot.direct then
+            book.begin_dial(self, slot)
         end
     end
-    return nil, add_waiter(self, origin)
+    book.bind(waiter, slot)
+    return nil, waiter
 end
 
---- Takes what was granted: the slot is "active" or "opening", as from `take`.
+--- Has a connection dialed for, ahead of any request; nil when the limits leave no room for it.
+---@param key string
+---@return moonwire.pool.Slot?
+function methods:prepare(key)
+    local limits, origin = self.limits, self.origins[key] or book.new_origin(key)
+    if origin.count < limits.max_per_origin and self.total < limits.max_total
+        and has_room(self, origin) then
+        local slot = book.add_slot(self, origin)
+        book.add_spare(self, slot)
+        book.begin_dial(self, slot)
+        return slot
+    end
+end
+
+--- A slot of `prepare` is not wanted any more; where a request has come for it, nothing changes.
+---@param slot moonwire.pool.Slot
+function methods:forget(slot)
+    if slot.spare then
+        book.end_dial(self, slot)
+        serve(self)
+    end
+end
+
+--- How many connections to an origin nobody uses now, those that are being opened among them.
+---@param key string
+---@return integer idle, integer opening
+function methods:count_ready(key)
+    local origin = self.origins[key]
+    return origin and origin.idle.count or 0, origin and origin.spare.count or 0
+end
+
+--- Takes what was granted: the slot is "active", as from `take`.
 ---@param waiter moonwire.pool.Waiter
+---@param now number
 ---@return moonwire.pool.Slot
-function methods:claim(waiter)
+function methods:claim(waiter, now)
     if waiter.state ~= "granted" then
         error("pool: a waiter that is " .. waiter.state .. " has nothing to claim", 2)
     end
     local slot = waiter.slot
     waiter.state, waiter.slot, slot.waiter = "done", nil, nil
-    if slot.state == "reserved" then
-        return activate(self, slot)
-    end
-    return slot
+    waits.add(self.waits, now - waiter.since)
+    return activate(self, slot)
 end
 
---- The waiter has given up. What it may have been granted already goes to the next one.
+--- The waiter has given up. What it may have been granted already goes to the next one, and what is
+--- dialed for it as well, or ends at once.
 ---@param waiter moonwire.pool.Waiter
 ---@param now number
 function methods:cancel(waiter, now)
     local state, slot = waiter.state, waiter.slot
     if state == "waiting" then
         waiter.state = "cancelled"
-        self.waiting = self.waiting - 1
-        remove_waiter(waiter.origin.waiters, waiter)
-        settle_origin(self, waiter.origin)
+        local dial = book.unlink_waiter(self, waiter)
+        if dial then
+            release_dial(self, dial, false)
+        end
     elseif state == "granted" then
         waiter.state, waiter.slot, slot.waiter = "cancelled", nil, nil
-        if slot.state == "opening" then
-            self:closed(slot)
-        elseif self.closed_for_good then
-            drop(self, slot)
+        if self.closed_for_good then
+            book.drop(self, slot, "client_closed")
         else
             offer(self, slot, now)
         end
     end
 end
 
---- The connection of an "opening" slot is there.
+--- The connection of an "opening" slot is there: it is for whom it was dialed, or for who waits, or
+--- idle if there is room.
 ---@param slot moonwire.pool.Slot
 ---@param connection any
 ---@param now number
 function methods:opened(slot, connection, now)
-    move(self, slot, "active")
-    slot.connection, slot.born, slot.uses = connection, now, 1
-    self.counters.opened = self.counters.opened + 1
-    slot.number = self.counters.opened
+    if slot.state ~= "opening" then
+        error("pool: a slot that is " .. slot.state .. " can't be opened", 2)
+    end
+    local counters, limits = self.counters, self.limits
+    counters.opened = counters.opened + 1
+    slot.number, slot.connection, slot.uses = counters.opened, connection, 0
+    slot.retires = now + limits.max_age * (1 + AGE_SPREAD * (self.random() - 0.5))
+    slot.lifetime = limits.idle_timeout
+    local waiter = slot.waiter
+    if waiter then
+        book.unlink_waiter(self, waiter)
+        book.reserve(self, waiter, slot)
+        return
+    end
+    book.unlink_spare(self, slot)
+    if offer_to_dialing(self, slot) then
+        return
+    elseif has_room(self, slot.origin) then
+        put_idle(self, slot, now)
+    else
+        book.drop(self, slot, "pool_evict")
+    end
 end
 
 --- The connection of an "active" slot turned out to be unfit, and the caller closes it. Gives the
---- next idle slot of its origin, or the same slot, now "opening": the place is never lost.
+--- next idle slot of its origin, or nil and a waiter, as from `take`, for which the same slot is
+--- dialed for: the place is never lost.
 ---@param slot moonwire.pool.Slot
 ---@param now number
----@param fresh boolean? an idle connection will not do
----@return moonwire.pool.Slot
-function methods:replace(slot, now, fresh)
-    local other = not fresh and take_idle(self, slot.origin, now)
+---@return moonwire.pool.Slot?
+---@return moonwire.pool.Waiter?
+function methods:replace(slot, now)
+    local origin = slot.origin
+    local other = take_idle(self, origin, now)
     if other then
-        free_slot(self, slot)
+        book.free_slot(self, slot)
         serve(self)
         return other
     end
-    move(self, slot, "opening")
-    slot.connection, slot.born, slot.uses = nil, nil, 0
-    return slot
+    local waiter = book.new_waiter(self, origin, now)
+    book.move(self, slot, "opening")
+    slot.connection, slot.direct = nil, origin.count == 1
+    if not slot.direct then
+        book.begin_dial(self, slot)
+    end
+    book.bind(waiter, slot, true)
+    return nil, waiter
 end
 
 --- The request over an "active" slot is over and its connection may serve another.
@@ -383,8 +397,11 @@ function methods:give_back(slot, now, lifetime)
     lifetime = lifetime or self.limits.idle_timeout
     if slot.state ~= "active" then
         error("pool: a slot that is " .. slot.state .. " can't be given back", 2)
-    elseif self.closed_for_good or lifetime <= 0 or is_worn_out(self, slot, now) then
-        drop(self, slot)
+    end
+    local wear = self.closed_for_good and "client_closed" or lifetime <= 0 and "idle_timeout"
+        or wear_of(self, slot, now)
+    if wear then
+        book.drop(self, slot, wear)
         serve(self)
     else
         slot.lifetime = lifetime
@@ -392,17 +409,39 @@ function methods:give_back(slot, now, lifetime)
     end
 end
 
---- The connection of a slot is closed, or could not be opened. Calling it twice is harmless.
----@param slot moonwire.pool.Slot
-function methods:closed(slot)
-    if slot.state == "closed" then
-        return
-    elseif slot.state == "reserved" then -- its waiter keeps the place and opens another
-        move(self, slot, "opening")
-        slot.connection, slot.born, slot.uses = nil, nil, 0
+-- What was kept for a waiter is closed: it gets an idle one, or keeps the place, and another is
+-- dialed for it.
+local function keep_promise(self, slot, waiter)
+    local other = not waiter.fresh and slot.origin.idle.last
+    if other then
+        book.free_slot(self, slot)
+        book.unlink_idle(self, other)
+        book.reserve(self, waiter, other)
+        serve(self)
         return
     end
-    free_slot(self, slot)
+    book.move(self, slot, "opening")
+    slot.connection, slot.direct = nil, nil
+    waiter.state, waiter.slot = "waiting", nil
+    book.bind(waiter, slot, true)
+    book.begin_dial(self, slot)
+end
+
+--- The connection of a slot is closed, or could not be opened: then who waits for it has "failed".
+--- Calling it twice is harmless.
+---@param slot moonwire.pool.Slot
+function methods:closed(slot)
+    local state, waiter = slot.state, slot.waiter
+    if state == "closed" then
+        return
+    elseif state == "reserved" then
+        keep_promise(self, slot, waiter)
+        return
+    elseif waiter then
+        book.unlink_waiter(self, waiter)
+        book.tell(self, waiter, "failed")
+    end
+    book.free_slot(self, slot)
     serve(self)
 end
 
@@ -414,8 +453,7 @@ function methods:expire(now)
     for _, queue in pairs(self.queues) do
         local slot = queue.first
         while slot and slot.expires <= now do
-            self.counters.expired = self.counters.expired + 1
-            drop(self, slot)
+            book.expire(self, slot, "idle_timeout")
             slot = queue.first
         end
         if slot and (not next_time or slot.expires < next_time) then
@@ -425,77 +463,109 @@ function methods:expire(now)
     return next_time
 end
 
---- Drops all idle slots; used ones are not touched.
+--- Drops all idle slots, and ends the dials that nobody waits for; used ones are not touched.
 function methods:close_idle()
     while self.lru.first do
-        drop(self, self.lru.first)
+        book.drop(self, self.lru.first, "client_closed")
+    end
+    while self.spare.first do
+        book.end_dial(self, self.spare.first)
     end
     serve(self)
+end
+
+--- From now on nothing becomes idle: what no waiter wants is dropped when it is given back.
+function methods:drain()
+    self.draining = true
+    self:close_idle()
 end
 
 local function came_before(a, b)
     return a.number < b.number
 end
 
---- Ends the pool: idle slots go, waiters wake with state "closed", in the order in which they came,
---- and used slots go when they are given back.
+local function leave_list(self, waiters, leaving)
+    while waiters.first do
+        local waiter = waiters.first
+        local dial = book.unlink_waiter(self, waiter)
+        if dial then
+            book.end_dial(self, dial)
+        end
+        leaving[#leaving + 1] = waiter
+    end
+end
+
+--- Ends the pool: idle slots and dials go, waiters wake with state "closed", in the order in which
+--- they came, and used slots go when they are given back.
 function methods:close()
-    local leaving = {}
+    local leaving, origins = {}, {}
     self.closed_for_good = true
     self:close_idle()
     for _, origin in pairs(self.origins) do
-        while origin.waiters.first do
-            local waiter = origin.waiters.first
-            remove_waiter(origin.waiters, waiter)
-            self.waiting = self.waiting - 1
-            waiter.state = "closed"
-            leaving[#leaving + 1] = waiter
-        end
-        settle_origin(self, origin)
+        origins[#origins + 1] = origin
+    end
+    for _, origin in ipairs(origins) do
+        leave_list(self, origin.waiters, leaving)
+        leave_list(self, origin.dialing, leaving)
+        leave_list(self, origin.choosy, leaving)
     end
     table.sort(leaving, came_before)
     for _, waiter in ipairs(leaving) do
-        append_box(self.waking, waiter)
+        book.tell(self, waiter, "closed")
     end
 end
 
---- The next connection that the caller has to close; its slot is free already.
----@return any? connection
+-- Outboxes ----------------------------------------------------------------------------------------
+
+--- The next connection that the caller has to close, and why; its slot is free already.
+---@return any? connection, string? reason
 function methods:next_close()
-    local slot = self.closing.first
+    local slot = book.next_of(self.closing)
     if slot then
-        remove_box(self.closing, slot)
         local connection = slot.connection
         slot.connection = nil
-        return connection
+        return connection, slot.reason
     end
 end
 
---- The next waiter that the caller has to wake: "granted" (it calls `claim` then) or "closed".
+local CALLS_WAKE = { granted = true, failed = true, closed = true }
+
+--- The next waiter that the caller has to wake: "granted" (it calls `claim` then), "failed" or
+--- "closed".
 ---@return moonwire.pool.Waiter?
 function methods:next_wake()
-    local waiter = self.waking.first
+    local waiter = book.next_of(self.waking)
     while waiter do
-        remove_box(self.waking, waiter)
-        if waiter.state == "granted" or waiter.state == "closed" then
+        waiter.told = nil
+        if CALLS_WAKE[waiter.state] then
             return waiter
         end
-        waiter = self.waking.first
+        waiter = book.next_of(self.waking)
     end
 end
 
---- Numbers of now (total opening active reserved idle waiting) and since the start (opened reused
---- expired evicted closed waited).
----@return table<string, integer>
-function methods:stats()
-    local stats = { total = self.total, waiting = self.waiting }
-    for name, count in pairs(self.states) do
-        stats[name] = count
+--- The next slot for which the caller has to dial, beside what waits; then it calls `opened` or
+--- `closed`.
+---@return moonwire.pool.Slot?
+function methods:next_dial()
+    local slot = book.next_of(self.dialing)
+    if slot then
+        slot.to_dial = nil
     end
-    for name, count in pairs(self.counters) do
-        stats[name] = count
-    end
-    return stats
+    return slot
+end
+
+--- The next slot whose dial is to be ended: nobody wants it, and its place is free already.
+---@return moonwire.pool.Slot?
+function methods:next_abort()
+    return book.next_of(self.aborting)
+end
+
+methods.stats = stats.of
+
+-- In debug builds every call checks all promises; otherwise it costs nothing.
+if os.getenv "MOONWIRE_DEBUG" == "1" then
+    audit.watch(methods)
 end
 
 return pool

@@ -211,6 +211,14 @@ fault("a connection that could not be opened keeps its place", "pool", "closed",
     end
 end)
 
+fault("a dial that nobody wants goes on", "pool", "next_abort", function()
+    return function() end
+end)
+
+fault("who waits is not dialed for", "pool", "next_dial", function()
+    return function() end
+end)
+
 fault("a closed client sleeps on", "client_supply", "close", function(close)
     return function(self)
         self.reaper = nil

@@ -120,11 +120,6 @@ end
 
 -- What the pool promises --------------------------------------------------------------------------
 
-local AUDITED = {
-    "take", "claim", "cancel", "opened", "replace", "give_back", "closed", "expire", "close_idle",
-    "close",
-}
-
 -- A waiter that gives up has either been granted nothing, or been told.
 local function check_woken(self, waiter)
     if waiter.state == "granted" and not waiter.wakes then
@@ -132,20 +127,49 @@ local function check_woken(self, waiter)
     end
 end
 
+-- How a request came by its connection, where nothing was idle.
+local function count_claim(self, waiter, had_dial)
+    local slot = waiter.slot
+    if had_dial then
+        self:count(slot.uses > 0 and "took what was freed, and lost a dial"
+            or slot == had_dial and "took what was dialed for it" or "took another's dial")
+    else
+        self:count "took what was freed"
+    end
+end
+
+local function note_call(self, name, waiter, given)
+    if (name == "take" or name == "replace") and given then
+        self.waiters[#self.waiters + 1] = given
+        given.first_dial = given.dial
+        self:count(given.dial and "dialed for" or "waited for the pool")
+    elseif name == "cancel" and waiter.first_dial then
+        self:count "gave up a dial"
+    elseif name == "claim" then
+        count_claim(self, waiter, waiter.first_dial)
+    end
+end
+
 local function watch_pool(self, pool)
-    for _, name in ipairs(AUDITED) do
+    for _, name in ipairs(audit.CALLS) do
         local method = pool[name]
-        pool[name] = function(this, ...)
+        pool[name] = function(this, first, ...)
             if name == "cancel" then
-                check_woken(self, ...)
+                check_woken(self, first)
+            elseif name == "claim" then
+                note_call(self, name, first)
+            elseif name == "closed" and first.state == "reserved" then
+                first.waiter.lost = (first.waiter.lost or 0) + 1
+                self:count "lost what was kept for it"
+            elseif name == "opened" and first.spare then
+                self:count "a dial that nobody waited for succeeded"
             end
-            local a, b = method(this, ...)
-            local ok, problem = pcall(audit, this)
+            local a, b = method(this, first, ...)
+            local ok, problem = pcall(audit.check, this)
             if not ok then
                 self:violate("after pool:%s: %s", name, tostring(problem))
-            elseif name == "take" and b then
-                self.waiters[#self.waiters + 1] = b
-                self:count "waited for the pool"
+            elseif name ~= "claim" then
+                note_call(self, name, first, b)
             end
             return a, b
         end
@@ -160,12 +184,15 @@ local function watch_pool(self, pool)
     end
 end
 
-local WAKES = { done = { 1, 1 }, closed = { 1, 1 }, cancelled = { 0, 1 } }
+local ENDED = { done = true, closed = true, cancelled = true, failed = true }
 
+-- A waiter that dials itself isn't woken for that; others are once, and once more for each time the
+-- connection that was kept for them was closed.
 local function check_waiters(self)
     for i, waiter in ipairs(self.waiters) do
-        local range, wakes = WAKES[waiter.state], waiter.wakes or 0
-        if not range or wakes < range[1] or wakes > range[2] then
+        local wakes, own = waiter.wakes or 0, waiter.first_dial and waiter.first_dial.direct
+        local least = (own or waiter.state == "cancelled") and 0 or 1
+        if not ENDED[waiter.state] or wakes < least or wakes > 1 + (waiter.lost or 0) then
             self:violate("waiter %d of the pool is %s and was woken %d times", i, waiter.state,
                 wakes)
         end
@@ -308,10 +335,16 @@ local function check_nothing_is_open(self)
     end
 end
 
--- An upload may outlast the response to it; it has its own limits.
-local function wait_for_uploads(self)
-    local seconds = 0
-    while self.client:stats().active > 0 and seconds < MOST_UPLOAD do
+-- An upload may outlast the response to it, and a dial the wait for it; both have their limits.
+local function wait_for_leftovers(self)
+    local seconds, pool = 0, self.client.supply.pool
+    local dials = pool:stats().opening
+    if dials ~= pool.spare.count then
+        self:violate("all requests are over, and somebody is dialed for")
+    elseif dials > 0 then
+        self:count "left a dial to the idle ones"
+    end
+    while seconds < MOST_UPLOAD and (pool:stats().active > 0 or pool:stats().opening > 0) do
         seconds = seconds + 1
         self.mock:advance(1)
     end
@@ -324,7 +357,7 @@ local function look_back(self)
         self.mock:advance(0.001)
     end
     if not self.client_closed then
-        wait_for_uploads(self)
+        wait_for_leftovers(self)
         check_pool(self)
     end
     check_nothing_is_open(self)

@@ -1,12 +1,11 @@
--- client/supply.lua - gets a connection for a request: does what the pool decides, dials, closes
--- what has been idle too long. It never makes a request and never judges a response.
+-- client/supply.lua - gets a connection for a request: does what the pool decides, has streams
+-- opened, closes what has been idle too long. It never makes a request and never judges a response.
 
 local connections = require "moonwire.connection"
-local deadlines = require "moonwire.deadline"
-local dialer = require "moonwire.dial"
+local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local opening = require "moonwire.client.opening"
 local threads = require "moonwire.backend.thread"
-local urls = require "moonwire.url"
 
 local huge, min = math.huge, math.min
 
@@ -43,17 +42,42 @@ local supply = {}
 
 -- The pool's decisions, carried out ---------------------------------------------------------------
 
+local function start_dial(self, slot)
+    local waiter = slot.waiter
+    if waiter then
+        slot.call, waiter.placed = waiter.call, self.backend:now()
+    end
+    self.backend:start(self.dial_aside, self, slot)
+end
+
 local function settle(self)
     local pool = self.pool
-    local connection = pool:next_close()
+    local connection, reason = pool:next_close()
     while connection do
-        connection:close("pool")
-        connection = pool:next_close()
+        connection:close(reason)
+        connection, reason = pool:next_close()
+    end
+    local slot = pool:next_abort()
+    while slot do
+        if slot.scope then
+            slot.scope:cancel()
+        end -- else it has not begun, and sees that it is closed
+        slot = pool:next_abort()
+    end
+    slot = pool:next_dial()
+    while slot do
+        start_dial(self, slot)
+        slot = pool:next_dial()
     end
     local waiter = pool:next_wake()
     while waiter do
-        self.backend:wake(waiter.thread, 0)
+        if waiter.thread then
+            self.backend:wake(waiter.thread, 0)
+        end
         waiter = pool:next_wake()
+    end
+    if self.leaver and pool.total == 0 then
+        self.backend:wake(self.leaver, 0)
     end
 end
 
@@ -113,6 +137,93 @@ local function was_closed(self, connection, reason)
     end -- else its request is told, and replaces it
 end
 
+-- Dialing -----------------------------------------------------------------------------------------
+
+-- A connection that was not used yet, or not by who it was for.
+local function keep_unused(self, slot)
+    if slot.state == "idle" then
+        slot.connection:put_aside()
+        watch_idle(self, slot)
+    end
+end
+
+local function finish_dial(self, slot, stream, err)
+    local pool, call, waiter = self.pool, slot.call, slot.waiter
+    if slot.state ~= "opening" then -- nobody wants it any more
+        if stream then
+            stream:close()
+        end
+        return
+    elseif stream then
+        local connection = connections.new(stream, self.connection_options)
+        self.slots[connection] = slot
+        self.secured[connection] = call.tls and call.key
+        pool:opened(slot, connection, self.backend:now())
+        keep_unused(self, slot)
+    else
+        if waiter then
+            local own = waiter.call
+            err.url, err.elapsed = own.data.url, self.backend:now() - own.started
+            waiter.err = err
+        end
+        slot.err = err
+        pool:closed(slot)
+    end
+    settle(self)
+end
+
+-- Whether the limit that was met was of another request than the one that waits now.
+local function was_others_limit(slot, err)
+    local waiter = slot.waiter
+    return err.kind == "timeout" and slot.state == "opening" and waiter ~= nil
+        and waiter.call ~= slot.call
+end
+
+local function dial(self, slot)
+    local backend, stream, err = self.backend, nil, nil
+    while not stream and slot.state == "opening" do
+        stream, err = opening.stream(backend, slot.call, self.tls, slot)
+        if not stream and not was_others_limit(slot, err) then
+            break
+        elseif not stream then
+            slot.call = slot.waiter.call
+        end
+    end
+    finish_dial(self, slot, stream, err)
+end
+
+-- What is raised is raised where somebody waits for it; the place is never lost.
+local function dial_safely(self, slot)
+    local ok, problem = xpcall(dial, errors.handler, self, slot)
+    if not ok then
+        local waiter = slot.waiter
+        if waiter then
+            waiter.raised = problem
+        end
+        self.pool:closed(slot)
+        settle(self)
+        if not waiter then
+            error(problem, 0)
+        end
+    end
+end
+
+--- The body of a thread that dials for a slot.
+---@package
+---@param slot moonwire.pool.Slot
+function methods:dial_aside(slot)
+    if slot.state == "opening" then
+        dial_safely(self, slot)
+    end
+    local group = slot.group
+    if group then
+        group.left = group.left - 1
+        if group.left == 0 then
+            self.backend:wake(group.thread, 0)
+        end
+    end
+end
+
 -- A connection for a request ----------------------------------------------------------------------
 
 local function fail_closed(call)
@@ -122,93 +233,60 @@ local function fail_closed(call)
     }
 end
 
--- Completes an error of a phase before the request: `limit` is when that phase had to be over.
-local function explain(self, call, err, limit, phase)
-    err.url = call.data.url
-    if err.attempts and err.attempts[1] == err then -- it keeps the time of its own
-        local attempt = {}
-        for name, value in pairs(err) do
-            attempt[name] = name ~= "attempts" and value or nil
-        end
-        err.attempts[1] = errors.new(attempt)
+-- Until when a request waits: a dial that was begun for it ends in time and says what it was.
+local function limit_of(call, waiter)
+    local slot, seconds = waiter.dial, call.timeouts.pool
+    if slot then
+        return slot.call == call and huge or call.deadline
     end
-    err.elapsed = self.backend:now() - call.started
-    if err.kind == "timeout" then
-        err.timeout = limit >= call.deadline and "total" or phase
-        deadlines.explain(err, "timeout." .. err.timeout, call.timeouts[err.timeout])
-    elseif err.kind == "cancelled" then
-        deadlines.tell(err)
-    end
-    return nil, err
+    return seconds and min(call.deadline, waiter.since + seconds - call.waited) or call.deadline
 end
 
--- Waits for the pool's word.
-local function wait_turn(self, call, waiter)
-    local backend, limit = self.backend, call.deadline
-    local seconds, began = call.timeouts.pool, self.backend:now()
-    if seconds then
-        limit = min(limit, began + seconds - call.waited)
-    end
-    waiter.thread = threads.of(backend)
-    local code = 0
-    while waiter.state == "waiting" and code >= 0 do
-        code = backend:wait(limit)
-    end
-    call.waited = call.waited + backend:now() - began
-    if waiter.state == "granted" and code >= 0 then
-        return self.pool:claim(waiter)
+local function give_up(self, call, waiter, code)
+    local backend, slot, limit = self.backend, waiter.slot, limit_of(call, waiter)
+    local phase, doing = "pool", "waiting for a free connection"
+    if waiter.dial then
+        phase, doing = waiter.dial.phase or "connect", "connecting to " .. call.data.origin
     end
     self.pool:cancel(waiter, backend:now())
+    if slot then
+        keep_unused(self, slot)
+    end
     settle(self)
-    if waiter.state == "closed" then
-        return fail_closed(call)
-    end
-    return explain(self, call, errors.from_code(code, "pool", "waiting for a free connection"),
-        limit, "pool")
+    return opening.explain(backend, call, errors.from_code(code, phase, doing), limit, "pool")
 end
 
--- Connects, and goes over to TLS for an https request.
-local function dial(self, call)
-    local backend, timeouts = self.backend, call.timeouts
-    local origin = urls.parse(call.data.origin)
-    local limit = min(call.deadline, backend:now() + timeouts.connect)
-    local stream, err
-    if call.path then
-        stream, err = dialer.connect_path(backend, call.path, limit, call.dialing)
-    else
-        stream, err = dialer.connect(backend, origin.host, origin.port, limit, call.dialing)
-    end
-    if not stream then
-        return explain(self, call, err, limit, "connect")
-    elseif not call.tls then
-        return stream
-    end
-    limit = min(call.deadline, backend:now() + timeouts.tls)
-    local ok
-    ok, err = self.tls:secure(stream, call, origin.host, limit)
-    if not ok then
-        return explain(self, call, err, limit, "tls")
-    end
-    return stream
-end
-
--- Opens a connection in a slot that is "opening".
-local function open(self, call, slot)
-    local stream, err = dial(self, call)
-    if not stream or self.closed then
-        self.pool:closed(slot)
-        settle(self)
-        if stream then
-            stream:close()
-            return fail_closed(call)
+-- Waits for the pool's word: a connection that is freed, one that is new, or no place in time.
+local function wait_turn(self, call, waiter)
+    local backend, code = self.backend, 0
+    waiter.thread = threads.of(backend)
+    while waiter.state == "waiting" and code >= 0 do
+        code = backend:wait(limit_of(call, waiter))
+        if code == core.ETIMEOUT and limit_of(call, waiter) > backend:now() then
+            code = 0 -- there is a place now, and so another limit
         end
-        return nil, err
     end
-    local connection = connections.new(stream, self.connection_options)
-    self.slots[connection] = slot
-    self.secured[connection] = call.tls and call.key
-    self.pool:opened(slot, connection, self.backend:now())
-    return slot
+    call.waited = call.waited + (waiter.placed or backend:now()) - waiter.since
+    local state = waiter.state
+    if state == "granted" and code >= 0 then
+        return self.pool:claim(waiter, backend:now())
+    elseif state == "closed" then
+        return fail_closed(call)
+    elseif state ~= "failed" then
+        return give_up(self, call, waiter, code)
+    elseif waiter.raised then
+        error(waiter.raised, 0)
+    end
+    return nil, waiter.err
+end
+
+local function await(self, call, waiter)
+    local slot = waiter.dial
+    if slot and slot.direct then
+        slot.call, waiter.placed = call, waiter.since
+        dial_safely(self, slot)
+    end
+    return wait_turn(self, call, waiter)
 end
 
 --- Gives a slot whose connection is to be used.
@@ -217,26 +295,14 @@ end
 ---@return moonwire.pool.Slot? slot
 ---@return moonwire.Error? err
 function methods:checkout(call, fresh)
-    local pool = self.pool
-    local slot, waiter = pool:take(call.key, self.backend:now(), fresh)
+    local slot, waiter = self.pool:take(call.key, self.backend:now(), fresh)
+    if slot then
+        settle(self)
+        return slot
+    end
+    waiter.call = call
     settle(self)
-    if waiter then
-        local err
-        slot, err = wait_turn(self, call, waiter)
-        if not slot then
-            return nil, err
-        end
-    end
-    if fresh and slot.state == "active" then
-        local connection = slot.connection
-        slot = pool:replace(slot, self.backend:now(), true)
-        self.slots[connection] = nil
-        connection:close("pool")
-    end
-    if slot.state == "opening" then
-        return open(self, call, slot)
-    end
-    return slot
+    return await(self, call, waiter)
 end
 
 --- The connection of a slot was stale before a byte of the request went: the place stays, and
@@ -250,12 +316,14 @@ function methods:replace(call, slot)
         self.pool:closed(slot)
         return fail_closed(call)
     end
-    slot = self.pool:replace(slot, self.backend:now())
-    settle(self)
-    if slot.state == "opening" then
-        return open(self, call, slot)
+    local other, waiter = self.pool:replace(slot, self.backend:now())
+    if other then
+        settle(self)
+        return other
     end
-    return slot
+    waiter.call = call
+    settle(self)
+    return await(self, call, waiter)
 end
 
 --- The request was refused before it began, and its connection is as it was.
@@ -273,8 +341,7 @@ end
 ---@param backend moonwire.Backend
 ---@return boolean done false: there are connections, or requests that wait for one, on another
 function methods:use(backend)
-    local stats = self.pool:stats()
-    if next(self.slots) ~= nil or stats.total > 0 or stats.waiting > 0 then
+    if next(self.slots) ~= nil or self.pool.total > 0 or self.pool.waiting > 0 then
         return false
     end
     if self.reaper then
@@ -341,7 +408,7 @@ function supply.new(settings)
             was_closed(self, connection, reason)
         end,
         can_drain = function()
-            return pool:stats().waiting == 0 -- whoever waits gets a place at once
+            return pool.waiting == 0 -- whoever waits gets a place at once
         end,
     }
     return self

@@ -18,8 +18,54 @@ local function count_list(list, after, visit)
     check(list.last == last, "a list does not end with its last node")
 end
 
+local function check_waiter(seen, origin, waiter, name)
+    check(waiter.state == "waiting" and waiter.origin == origin, "a waiter in the wrong list")
+    check(waiter.list == origin[name], "a waiter does not know its list")
+    local slot = waiter.dial
+    if name == "waiters" then
+        check(not slot, "a waiter without a place is dialed for")
+        check(waiter.number > seen.number, "waiters out of order")
+        seen.number, seen.waiting = waiter.number, seen.waiting + 1
+    else
+        check(slot and slot.state == "opening" and slot.waiter == waiter and slot.origin == origin,
+            "a waiter and what is dialed for it don't know each other")
+        check(waiter.fresh == (name == "choosy"), "a waiter among those that take something else")
+        seen.dials = seen.dials + 1
+    end
+end
+
+local function check_dials(pool, origin, seen)
+    local dials = origin.dialing.count + origin.choosy.count
+    for _, name in ipairs { "waiters", "dialing", "choosy" } do
+        seen.number = 0
+        count_list(origin[name], "after", function(waiter)
+            check_waiter(seen, origin, waiter, name)
+        end)
+    end
+    count_list(origin.spare, "spare_after", function(slot)
+        check(slot.state == "opening" and slot.spare and not slot.waiter and not slot.direct,
+            "a dial that somebody waits for among the others")
+        seen.spare = seen.spare + 1
+    end)
+    check(dials + origin.spare.count == origin.states.opening, "a dial that belongs to nobody")
+    if origin.spare.first then
+        check(not origin.waiters.first, "a waiter waits beside a dial that is for nobody")
+        check(not pool.contenders:first(), "a dial for nobody takes the place of a waiter")
+    end
+    check(not (origin.idle.first and origin.dialing.first),
+        "somebody is dialed for beside an idle connection")
+end
+
 local function check_origin(pool, key, origin, seen)
     local limits = pool.limits
+    local sum = 0
+    for state, count in pairs(origin.states) do
+        check(count >= 0, "a negative number of an origin's slots is " .. state)
+        sum = sum + count
+        seen.states[state] = seen.states[state] + count
+    end
+    check(sum == origin.count, "an origin's slots are not the sum of their states")
+    check_dials(pool, origin, seen)
     check(origin.key == key, "an origin is filed under another key")
     check(origin.count > 0 or origin.waiters.first, "an origin without slots or waiters is kept")
     check(origin.count <= limits.max_per_origin, "an origin has more slots than max_per_origin")
@@ -27,12 +73,6 @@ local function check_origin(pool, key, origin, seen)
     count_list(origin.idle, "newer", function(slot)
         check(slot.state == "idle" and slot.origin == origin, "a slot in the wrong idle list")
         seen.idle = seen.idle + 1
-    end)
-    local number = 0
-    count_list(origin.waiters, "after", function(waiter)
-        check(waiter.state == "waiting" and waiter.number > number, "waiters out of order")
-        number = waiter.number
-        seen.waiting = seen.waiting + 1
     end)
     seen.total = seen.total + origin.count
     if origin.waiters.first then
@@ -49,22 +89,29 @@ local function check_origin(pool, key, origin, seen)
     end
 end
 
+local audit = {}
+
 --- Raises when something is wrong.
 ---@param pool moonwire.Pool
 ---@return boolean true
-return function(pool)
-    local seen = { idle = 0, waiting = 0, total = 0, contenders = 0 }
+function audit.check(pool)
+    local seen = {
+        idle = 0, waiting = 0, total = 0, contenders = 0, spare = 0, dials = 0, number = 0,
+        states = { opening = 0, active = 0, reserved = 0, idle = 0 },
+    }
     for key, origin in pairs(pool.origins) do
         check_origin(pool, key, origin, seen)
     end
     local states, sum = pool.states, 0
     for state, count in pairs(states) do
         check(count >= 0, "a negative number of slots is " .. state)
+        check(count == seen.states[state], "the origins' slots don't add up: " .. state)
         sum = sum + count
     end
     check(sum == pool.total, "the slots are not the sum of their states")
     check(seen.total == pool.total, "the slots are not the sum of the origins' slots")
     check(pool.total <= pool.limits.max_total, "more slots than max_total")
+    check(seen.spare == pool.spare.count, "the dials for nobody are not counted right")
     check(seen.idle == states.idle, "the idle lists do not hold the idle slots")
     check(pool.lru.count == states.idle and states.idle <= pool.limits.idle_total,
         "the list of all idle slots does not hold them, or too many")
@@ -85,3 +132,24 @@ return function(pool)
     check(queued == states.idle, "an idle slot that will not expire")
     return true
 end
+
+-- The calls that change a pool.
+audit.CALLS = {
+    "take", "claim", "cancel", "opened", "replace", "give_back", "closed", "expire", "close_idle",
+    "close", "prepare", "forget", "drain",
+}
+
+--- Has each of the calls followed by a check.
+---@param methods table they are replaced in there
+function audit.watch(methods)
+    for _, name in ipairs(audit.CALLS) do
+        local method = methods[name]
+        methods[name] = function(self, ...)
+            local a, b = method(self, ...)
+            audit.check(self)
+            return a, b
+        end
+    end
+end
+
+return audit

@@ -13,11 +13,12 @@ function list.new()
     return { first = nil, last = nil, count = 0 }
 end
 
---- Makes the two operations for lists that are linked by the fields `before` and `after`.
+--- Makes the operations for lists that are linked by the fields `before` and `after`.
 ---@param before string
 ---@param after string
 ---@return fun(self: moonwire.pool.List, node: table) append at the end
 ---@return fun(self: moonwire.pool.List, node: table) remove a node that is in the list
+---@return fun(self: moonwire.pool.List, node: table) prepend before the first
 function list.linked_by(before, after)
     local function append(self, node)
         local last = self.last
@@ -48,7 +49,20 @@ function list.linked_by(before, after)
         self.count = self.count - 1
     end
 
-    return append, remove
+    local function prepend(self, node)
+        local first = self.first
+        node[before] = nil
+        node[after] = first
+        if first then
+            first[before] = node
+        else
+            self.last = node
+        end
+        self.first = node
+        self.count = self.count + 1
+    end
+
+    return append, remove, prepend
 end
 
 return list

@@ -1,5 +1,10 @@
 -- pool/ranking.lua - which origin's first waiter is the oldest: a binary heap of the origins that
 -- only the total limit holds up. Reading is O(1), a change O(log of those origins).
+--
+-- It is empty unless max_total is reached and somebody waits for that: no check-out that finds an
+-- idle connection and no return that nobody waits for comes here. A plain list would be O(1) for
+-- those who wait as well, but it could not put an origin back into its place when its own limit, or
+-- a waiter that gave up, has kept it out: the oldest would not be the next any more.
 
 local ranking = {}
 

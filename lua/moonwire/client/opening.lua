@@ -1,0 +1,79 @@
+-- client/opening.lua - from a call to a stream that its request can be sent over: connects, goes
+-- over to TLS, and says whose limit it was when there was no time. It knows no pool.
+
+local deadlines = require "moonwire.deadline"
+local dialer = require "moonwire.dial"
+local errors = require "moonwire.error"
+local scope = require "moonwire.scope"
+local urls = require "moonwire.url"
+
+local min = math.min
+
+local opening = {}
+
+--- Completes an error of a phase before the request.
+---@param backend moonwire.Backend
+---@param call moonwire.client.Call
+---@param err moonwire.Error
+---@param limit number when that phase had to be over
+---@param phase string
+---@return nil, moonwire.Error err
+function opening.explain(backend, call, err, limit, phase)
+    err.url = call.data.url
+    if err.attempts and err.attempts[1] == err then -- it keeps the time of its own
+        local attempt = {}
+        for name, value in pairs(err) do
+            attempt[name] = name ~= "attempts" and value or nil
+        end
+        err.attempts[1] = errors.new(attempt)
+    end
+    err.elapsed = backend:now() - call.started
+    if err.kind == "timeout" then
+        err.timeout = limit >= call.deadline and "total" or phase
+        deadlines.explain(err, "timeout." .. err.timeout, call.timeouts[err.timeout])
+    elseif err.kind == "cancelled" then
+        deadlines.tell(err)
+    end
+    return nil, err
+end
+
+local function open(s, backend, call, tls, dial)
+    dial.scope, dial.phase = s, "connect"
+    local timeouts = call.timeouts
+    local origin = urls.parse(call.data.origin)
+    local limit = min(call.deadline, backend:now() + timeouts.connect)
+    local stream, err
+    if call.path then
+        stream, err = dialer.connect_path(backend, call.path, limit, call.dialing)
+    else
+        stream, err = dialer.connect(backend, origin.host, origin.port, limit, call.dialing)
+    end
+    if not stream then
+        return opening.explain(backend, call, err, limit, "connect")
+    elseif not call.tls then
+        return stream
+    end
+    dial.phase = "tls"
+    limit = min(call.deadline, backend:now() + timeouts.tls)
+    local ok
+    ok, err = tls:secure(stream, call, origin.host, limit)
+    if not ok then
+        return opening.explain(backend, call, err, limit, "tls")
+    end
+    return stream
+end
+
+--- Dials in the calling thread. Meanwhile `dial.scope` is there: cancelling it ends the dial, and
+--- nothing else that the thread does; and `dial.phase`.
+---@param backend moonwire.Backend
+---@param call moonwire.client.Call
+---@param tls moonwire.client.Tls
+---@param dial table
+---@return moonwire.Stream? stream, moonwire.Error? err
+function opening.stream(backend, call, tls, dial)
+    local stream, err = scope.open(open, backend, call, tls, dial)
+    dial.scope = nil
+    return stream, err
+end
+
+return opening

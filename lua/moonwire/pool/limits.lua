@@ -1,0 +1,39 @@
+-- pool/limits.lua - the limits of a pool: their names, what they are when nobody says otherwise,
+-- and whether what somebody says makes sense.
+
+local limits = {}
+
+local DEFAULTS = {
+    max_total = 256, -- open at once, all origins together
+    max_per_origin = 32,
+    idle_total = 64, -- kept for reuse
+    idle_per_origin = 16,
+    idle_timeout = 30, -- seconds; below what most servers allow
+    max_age = 600, -- seconds; so that a change in the DNS is seen some day
+    max_requests = 0, -- over one connection; 0: any number
+}
+
+--- Those that are given, and the defaults of the others; an unknown one raises.
+---@param given table?
+---@param level integer whose fault a wrong value is: 1 the caller
+---@return table<string, number>
+function limits.new(given, level)
+    local own = {}
+    for name, value in pairs(DEFAULTS) do
+        own[name] = value
+    end
+    for name, value in pairs(given or {}) do
+        if DEFAULTS[name] == nil then
+            error(("unknown pool limit '%s'"):format(tostring(name)), level + 1)
+        elseif type(value) ~= "number" or value < 0 or value ~= value then
+            error(("bad pool limit '%s' (number from 0 expected)"):format(name), level + 1)
+        end
+        own[name] = value
+    end
+    if own.max_total < 1 or own.max_per_origin < 1 then
+        error("bad pool limit (max_total and max_per_origin must be 1 at least)", level + 1)
+    end
+    return own
+end
+
+return limits
