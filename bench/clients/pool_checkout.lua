@@ -14,9 +14,9 @@ local function filled(count, key_of)
     }
     local slots = {}
     for i = 1, count do
-        local slot = pool:take(key_of(i), 0)
-        pool:opened(slot, "connection " .. i, 0)
-        slots[i] = slot
+        local _, waiter = pool:take(key_of(i), 0)
+        pool:opened(waiter.dial, "connection " .. i, 0)
+        slots[i] = pool:claim(waiter, 0)
     end
     for i = 1, count do
         pool:give_back(slots[i], 0)
@@ -33,7 +33,7 @@ local function nanoseconds(count, key_of)
     for i = 1, times do
         at = at % count + 1
         local slot = pool:take(keys[at], i * 1e-9)
-        if slot.state ~= "active" then
+        if not slot then
             error "an idle connection was not found"
         end
         pool:give_back(slot, i * 1e-9)

@@ -146,24 +146,20 @@ local function put_idle(self, slot, now)
     end
 end
 
--- To the oldest one that is dialed for. True: there was one.
+-- To the oldest one that is dialed for.
 local function offer_to_dialing(self, slot)
     local waiter = slot.origin.dialing.first
-    if not waiter then
-        return false
-    end
     local dial = book.unlink_waiter(self, waiter)
     book.reserve(self, waiter, slot)
     release_dial(self, dial, true)
-    return true
 end
 
 -- A connection that nobody uses now goes to the oldest waiter of its origin; or makes room for an
 -- older waiter of another origin, or for one that wants a new connection; or becomes idle.
 local function offer(self, slot, now)
     slot.waiter = nil
-    if offer_to_dialing(self, slot) then
-        return
+    if slot.origin.dialing.first then
+        return offer_to_dialing(self, slot)
     end
     local waiter, contender = next_waiter(self, slot.origin)
     if waiter and not waiter.fresh then
@@ -194,17 +190,28 @@ local function activate(self, slot)
     return slot
 end
 
--- The freshest idle slot of an origin that may still be used, now active.
-local function take_idle(self, origin, now)
+-- Drops the freshest idle slots of an origin until there is one that may still be used.
+local function freshest_fit(self, origin, now)
     local slot = origin.idle.last
     while slot do
         local wear = slot.expires <= now and "idle_timeout" or wear_of(self, slot, now)
         if not wear then
-            book.unlink_idle(self, slot)
-            return activate(self, slot)
+            return slot
         end
         book.expire(self, slot, wear)
         slot = origin.idle.last
+    end
+end
+
+-- The freshest idle slot of an origin that may still be used, now active.
+local function take_idle(self, origin, now)
+    local slot = origin.idle.last
+    if slot and (slot.expires <= now or wear_of(self, slot, now)) then
+        slot = freshest_fit(self, origin, now)
+    end
+    if slot then
+        book.unlink_idle(self, slot)
+        return activate(self, slot)
     end
 end
 
@@ -355,8 +362,8 @@ function methods:opened(slot, connection, now)
         return
     end
     book.unlink_spare(self, slot)
-    if offer_to_dialing(self, slot) then
-        return
+    if slot.origin.dialing.first then
+        offer_to_dialing(self, slot)
     elseif has_room(self, slot.origin) then
         put_idle(self, slot, now)
     else

@@ -25,7 +25,7 @@ describe("pool", function()
                 local ideal = table.remove(expected, 1)
                 assert.equal(ideal.origin, real.origin.key)
                 assert.equal(ideal.waiter and ideal.waiter.number,
-                    real.waiter and real.waiter.number)
+                    real.waiter and real.waiter.number or nil)
                 dial(real, ideal)
             end
             assert.equal(0, #expected)

@@ -96,7 +96,15 @@ function book.settle_origin(self, origin)
 end
 
 function book.add_slot(self, origin)
-    local slot = { state = "opening", origin = origin, uses = 0 }
+    -- Every field that all slots will have is here from the start: tables that grow each in its own
+    -- way have each its own shape, and LuaJIT's traces then cost ten times as much.
+    local slot = {
+        state = "opening", origin = origin, uses = 0, connection = false, waiter = false,
+        direct = false, reason = false, retires = false, number = false, lifetime = false,
+        expires = false, queue = false, older = false, newer = false, lru_before = false,
+        lru_after = false, expiry_before = false, expiry_after = false, box_before = false,
+        box_after = false, spare = false, to_dial = false, call = false, scope = false,
+    }
     self.origins[origin.key] = origin
     origin.count = origin.count + 1
     self.total = self.total + 1
