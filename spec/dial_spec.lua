@@ -232,7 +232,7 @@ describe("dial: options", function()
 
     it("asks on_resolve once, with all addresses of both families", function()
         local m = world({ h = { "::1", "10.0.0.1" } }, { ["::1"] = 0 },
-            { delay = { ipv6 = 0, ipv4 = 2 } })
+            { delay = { ipv6 = 0, ipv4 = 0.9 } })
         run(m, function()
             local asked = {}
             connects("::1", { on_resolve = function(host, addresses)
@@ -242,7 +242,61 @@ describe("dial: options", function()
                 return true
             end })
             assert.same({ "h" }, asked)
-            assert.equal(2, elapsed(m))
+            assert.equal(0.9, elapsed(m))
+        end)
+    end)
+
+    it("asks on_resolve about one family when nothing is heard of the other for a second", function()
+        local m = world({ h = { "::1", "10.0.0.1" } }, { ["10.0.0.1"] = 3 },
+            { delay = { ipv6 = 2, ipv4 = 0.5 } })
+        run(m, function()
+            connects("10.0.0.1", { on_resolve = function(_, addresses)
+                assert.same({ { family = "ipv4", address = "10.0.0.1" } }, addresses)
+                return true
+            end })
+            assert.equal(4.5, elapsed(m))
+            assert.same({ "10.0.0.1@1.500" }, m.dialed) -- nothing that it wasn't shown
+        end)
+    end)
+
+    it("leaves nothing when it is cancelled while on_resolve waits", function()
+        local m = world({ h = { "10.0.0.1" } }, { ["10.0.0.1"] = 0 })
+        run(m, function()
+            moonwire.scope(function(s)
+                local task = s:spawn(net.connect, "h", 80, { on_resolve = function()
+                    local ok, err = moonwire.sleep(5)
+                    assert(not ok)
+                    return nil, err
+                end })
+                moonwire.sleep(1)
+                task:cancel()
+                local stream, err = task:join()
+                assert.is_nil(stream)
+                assert.equal("cancelled", err.kind)
+            end)
+            assert.equal(1, elapsed(m))
+            assert.same({}, m.dialed)
+        end)
+    end)
+
+    it("gives on_resolve no longer than there is time", function()
+        local m = world({ h = { "10.0.0.1" } }, { ["10.0.0.1"] = 0 }, { delay = 1 })
+        m:listen_at("/run/x", nil, function() end)
+        run(m, function()
+            local function wait()
+                moonwire.sleep(60)
+                return true
+            end
+            for place, seconds in pairs { h = 3, ["10.0.0.1"] = 2, ["/run/x"] = 1 } do
+                local start = m:now()
+                local stream, err = net.connect { host = place, port = 80, on_resolve = wait,
+                    path = place:find "^/" and place or nil, timeout = seconds }
+                assert.is_nil(stream)
+                assert.equal("timeout resolve", err.kind .. " " .. err.phase)
+                assert.equal("asking on_resolve about " .. place .. ": timed out", err.message)
+                assert.equal(seconds, m:now() - start)
+            end
+            assert.same({}, m.dialed)
         end)
     end)
 

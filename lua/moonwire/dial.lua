@@ -4,6 +4,7 @@
 local bounded = require "moonwire.dial.bounded"
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local guard = require "moonwire.dial.guard"
 local names = require "moonwire.dial.names"
 local options = require "moonwire.dial.options"
 local race = require "moonwire.dial.race"
@@ -78,52 +79,6 @@ local function preferred_family(memory, place, now)
 end
 
 -- Who may be tried --------------------------------------------------------------------------------
-
-local function veto(host, reason)
-    return nil, errors.new {
-        kind = "resolve", phase = "resolve",
-        message = ("on_resolve refused %s: %s"):format(host, reason),
-    }
-end
-
--- Asks on_resolve; it gets a copy, and gives true, a list, or nil and why not.
-local function ask_hook(hook, host, addresses)
-    local ok, verdict, reason = pcall(hook, host, (options.addresses(addresses)))
-    if not ok then
-        return veto(host, "it raised " .. tostring(verdict))
-    elseif verdict == true then
-        return addresses
-    elseif not verdict then
-        return veto(host, reason ~= nil and tostring(reason) or "it gave no reason")
-    end
-    local list, problem = options.addresses(verdict)
-    if not list then
-        return veto(host, "it returned a wrong value: " .. problem)
-    elseif #list == 0 then
-        return veto(host, "it left no address")
-    end
-    return list
-end
-
--- Asks on_resolve about a unix socket: the same, and a list has the path or not.
-local function ask_about_path(hook, path)
-    local ok, verdict, reason = pcall(hook, path, { { family = "unix", address = path } })
-    if not ok then
-        return veto(path, "it raised " .. tostring(verdict))
-    elseif not verdict then
-        return veto(path, reason ~= nil and tostring(reason) or "it gave no reason")
-    elseif verdict == true then
-        return true
-    elseif type(verdict) ~= "table" then
-        return veto(path, "it returned a wrong value: a list expected, got " .. type(verdict))
-    end
-    for _, one in ipairs(verdict) do
-        if one == path or type(one) == "table" and one.address == path then
-            return true
-        end
-    end
-    return veto(path, "it left no address")
-end
 
 -- Those that this side's address can reach.
 local function usable(opts, addresses)
@@ -245,7 +200,7 @@ local function connect_to(call, addresses, lookup)
     return nil, all_failed(call.host, call.port, attempts)
 end
 
--- Waits for both families.
+-- Waits for both families, but not for ever for the other one.
 local function look_up_whole(call, lookup)
     local ok, err = lookup:wait(call.deadline)
     if not ok then
@@ -289,7 +244,7 @@ local function connect_checked(call, addresses)
     if not hook then
         return connect_to(call, addresses)
     end
-    local allowed, err = ask_hook(hook, call.host, addresses)
+    local allowed, err = guard.addresses(hook, call.backend, call.host, addresses, call.deadline)
     if allowed then
         return connect_to(call, allowed)
     end
@@ -352,7 +307,7 @@ end
 function dial.connect_path(backend, path, deadline, opts)
     local hook, started = opts and opts.on_resolve, backend:now()
     if hook then
-        local ok, err = ask_about_path(hook, path)
+        local ok, err = guard.path(hook, backend, path, deadline)
         if not ok then
             return failed(err)
         end

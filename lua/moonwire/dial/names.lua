@@ -12,6 +12,7 @@ local KEPT_MOST = 256 -- names
 local KEPT_LONGEST = 30 -- seconds, whatever the TTL
 local KEPT_FAILED = 1
 local RESOLUTION_DELAY = 0.05 -- seconds one family waits for the other (RFC 8305 section 3)
+local WHOLE_DELAY = 1 -- the same where all addresses are wanted; some servers never say about AAAA
 
 local FAMILIES = { "ipv6", "ipv4" }
 
@@ -146,27 +147,27 @@ function lookup_methods:addresses()
     return all
 end
 
--- When there is enough to begin with; huge: not before the next answer.
+-- When there is enough to go on with; huge: not before the next answer.
 local function ready_at(self, preferred)
-    local best = self.lists[preferred]
+    local best = preferred and self.lists[preferred]
     if self.asking == 0 or best and #best > 0 then
         return -huge
     end
-    return self.first_at and self.first_at + RESOLUTION_DELAY or huge
+    local delay = preferred and RESOLUTION_DELAY or WHOLE_DELAY
+    return self.first_at and self.first_at + delay or huge
 end
 
 --- Waits until there are addresses to begin with: one of the preferred family, or any, once it has
 --- waited a moment for that family. The calling thread must have joined.
 ---@param deadline number
----@param preferred string? family; nil: waits for the whole answer
+---@param preferred string? family; nil: waits for the whole answer, or a second for its other half
 ---@return boolean? ok
 ---@return moonwire.Error? err
 function lookup_methods:wait(deadline, preferred)
     local backend = self.names.backend
     local code = 0
     while code >= 0 do
-        local ready = preferred and ready_at(self, preferred)
-            or self.asking == 0 and -huge or huge
+        local ready = ready_at(self, preferred)
         if backend:now() >= ready then
             break
         end
