@@ -246,7 +246,7 @@ describe("dial: options", function()
         end)
     end)
 
-    it("asks on_resolve about one family when nothing is heard of the other for a second", function()
+    it("asks on_resolve about one family when the other is silent for a second", function()
         local m = world({ h = { "::1", "10.0.0.1" } }, { ["10.0.0.1"] = 3 },
             { delay = { ipv6 = 2, ipv4 = 0.5 } })
         run(m, function()

@@ -92,6 +92,17 @@ describe("on_resolve as a guard", function()
         end)
     end)
 
+    it("isn't gone round by a zone", function()
+        guarded(function(client, s, requests)
+            for _, host in ipairs { "[::1%25lo]", "[::1%251]", "[::ffff:127.0.0.1%25lo]" } do
+                local response, err = client:get(("http://%s:%d/secret"):format(host, s.port))
+                assert.is_nil(response)
+                assert.equal("EBADNAME", err.code)
+            end
+            assert.equal(0, requests())
+        end)
+    end)
+
     it("sees what `resolve` says, in one form", function()
         guarded(function(client, s, requests)
             for _, address in ipairs { "127.0.0.1", "::ffff:127.0.0.1", "0:0::1" } do

@@ -24,10 +24,18 @@ describe("addresses", function()
         end
     end)
 
+    it("have a zone when they are link-local", function()
+        assert.equal("fe80::1%lo ipv6", table.concat({ core.parse_address "FE80:0::1%lo" }, " "))
+        assert.equal("fe80::1%lo ipv6", table.concat({ core.parse_address "fe80::1%1" }, " "))
+        assert.equal("fe80::1 ipv6", table.concat({ core.parse_address "fe80::1" }, " "))
+    end)
+
     it("are none when others would guess what is meant", function()
         for _, text in ipairs { "", "1", "127.1", "0x7f.0.0.1", "0177.0.0.1", "127.0.0.01",
             "127.0.0.1.", " 127.0.0.1", "127.0.0.1\n", "127.0.0.1\0", "::1\0", "[::1]", "::1%lo",
-            "fe80::1%1", "1::2::3", "::ffff:127.1", "localhost", ("0"):rep(200) } do
+            "2001:db8::1%lo", "127.0.0.1%lo", "::ffff:127.0.0.1%lo", "fe80::1%", "fe80::1%0",
+            "fe80::1%nowhere", "fe80::1%%lo", "fe80::1%" .. ("x"):rep(16), "fe80::1%25lo\0",
+            "1::2::3", "::ffff:127.1", "localhost", ("0"):rep(200) } do
             assert.is_nil((core.parse_address(text)), ("%q"):format(text))
         end
     end)
@@ -40,6 +48,8 @@ describe("routes", function()
             { "2001:db8:1::1", "2001:db8:1::2", "198.51.100.121", "169.254.13.78" },
         ["the scope of the source fits, for IPv4"] =
             { "198.51.100.121", "198.51.100.117", "2001:db8:1::1", "fe80::1" },
+        ["a zone is no part of it"] =
+            { "fe80::1%lo", "fe80::2%lo", "2001:db8:1::1", "2001:db8:1::2" },
         ["IPv6 comes before IPv4"] =
             { "2001:db8:1::1", "2001:db8:1::2", "10.1.2.3", "10.1.2.4" },
         ["the smaller scope comes first"] =

@@ -90,6 +90,10 @@ describe("a network", function()
         assert.same({ "closed body ETIMEDOUT" }, scenario "keepalive")
     end)
 
+    it_there("has addresses of one interface", function()
+        assert.same({ "200 fe80::2%near", "nil", "nil" }, scenario "zone")
+    end)
+
     it_there("without IPv6 has IPv4 first (RFC 6724)", function()
         assert.same({ "2001:db8::2 192.0.2.2", "192.0.2.2 2001:db8::2", "nil 192.0.2.1",
             "192.0.2.2 in time 1 open" }, scenario "order")

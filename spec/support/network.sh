@@ -29,10 +29,12 @@ far() {
 ip link set far netns "$FAR"
 ip addr add 192.0.2.1/24 dev near
 ip addr add 2001:db8::1/64 dev near nodad
+ip addr add fe80::1/64 dev near nodad
 ip link set near up
 far ip link set lo up
 far ip addr add 192.0.2.2/24 dev far
 far ip addr add 2001:db8::2/64 dev far nodad
+far ip addr add fe80::2/64 dev far nodad
 far ip link set far up
 for nobody in 192.0.2.8 192.0.2.9 2001:db8::8 2001:db8::9; do
     ip neigh add $nobody lladdr 02:00:00:00:00:09 dev near nud permanent

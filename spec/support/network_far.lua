@@ -17,7 +17,7 @@ end
 
 moonwire.run(function()
     moonwire.scope(function(s)
-        for _, address in ipairs { "192.0.2.2", "2001:db8::2" } do
+        for _, address in ipairs { "192.0.2.2", "2001:db8::2", "fe80::2%far" } do
             s:spawn(net.serve, assert(net.listen(address, 80)), serve)
         end
         io.stdout:write "ready\n"

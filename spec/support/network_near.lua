@@ -140,4 +140,16 @@ function scenarios.order()
     tells({ "2001:db8::2", "192.0.2.2" }, 0, 0.24)
 end
 
+-- An address that means something on one interface only.
+function scenarios.zone()
+    local client = http.client()
+    local response = assert(client:get "http://[fe80::2%25near]/")
+    print(response.status, (response.connection.stream:peer()))
+    response:close()
+    print((client:get "http://[fe80::2%25nowhere]/"))
+    print((client:get "http://[fe80::2%25lo]/"))
+    client:close()
+    assert(net.connect("fe80::2%near", 80, { local_address = "fe80::1%near" })):close()
+end
+
 moonwire.run(scenarios[arg[1]])

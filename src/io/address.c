@@ -2,9 +2,65 @@
 #include "io/address.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/err.h"
+
+/* The interface that a zone names, by its name or its number; 0: none. */
+static uint32_t
+zone_number(const char *zone)
+{
+    uint32_t number = 0;
+
+    for (const char *p = zone; *p != '\0'; p++) {
+        if (*p < '0' || *p > '9')
+            return if_nametoindex(zone);
+        number = number * 10 + (uint32_t)(*p - '0');
+    }
+    return number;
+}
+
+/* "fe80::1%eth0".  A zone is for link-local addresses: anything else would be
+ * one more way of writing an address that means the same without. */
+static bool
+ipv6_to_system(const char *text, struct sockaddr_in6 *to)
+{
+    const char *percent = strchr(text, '%');
+    size_t len = percent != NULL ? (size_t)(percent - text) : strlen(text);
+    char address[INET6_ADDRSTRLEN];
+
+    if (len >= sizeof(address))
+        return false;
+    memcpy(address, text, len);
+    address[len] = '\0';
+    if (inet_pton(AF_INET6, address, &to->sin6_addr) != 1)
+        return false;
+    if (percent == NULL)
+        return true;
+    len = strlen(percent + 1);
+    if (len == 0 || len >= IF_NAMESIZE ||
+        !IN6_IS_ADDR_LINKLOCAL(&to->sin6_addr))
+        return false;
+    to->sin6_scope_id = zone_number(percent + 1);
+    return to->sin6_scope_id != 0;
+}
+
+/* The same way back.  The zone of an interface that is gone is its number. */
+static void
+add_zone(const struct sockaddr_in6 *from, struct mw_address *to)
+{
+    char name[IF_NAMESIZE];
+    size_t len = strlen(to->text);
+
+    if (from->sin6_scope_id == 0 || !IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr))
+        return;
+    if (if_indextoname(from->sin6_scope_id, name) == NULL)
+        snprintf(name, sizeof(name), "%u", (unsigned)from->sin6_scope_id);
+    snprintf(to->text + len, sizeof(to->text) - len, "%%%s", name);
+}
 
 socklen_t
 mw_address_to_system(const struct mw_address *from, union mw_any_address *to)
@@ -22,7 +78,7 @@ mw_address_to_system(const struct mw_address *from, union mw_any_address *to)
     case MW_IPV6:
         to->ipv6.sin6_family = AF_INET6;
         to->ipv6.sin6_port = port;
-        if (inet_pton(AF_INET6, from->text, &to->ipv6.sin6_addr) != 1)
+        if (!ipv6_to_system(from->text, &to->ipv6))
             return 0;
         return sizeof(to->ipv6);
     case MW_UNIX:
@@ -51,6 +107,7 @@ mw_address_from_system(
         to->family = MW_IPV6;
         to->port = ntohs(from->ipv6.sin6_port);
         inet_ntop(AF_INET6, &from->ipv6.sin6_addr, to->text, sizeof(to->text));
+        add_zone(&from->ipv6, to);
         return MW_OK;
     case AF_UNIX:
         to->family = MW_UNIX;
@@ -85,7 +142,7 @@ mw_address_parse(struct mw_address *address, const char *text, size_t len)
     const unsigned char *bytes = system.ipv6.sin6_addr.s6_addr;
     struct mw_address new;
 
-    if (len >= INET6_ADDRSTRLEN)
+    if (len >= INET6_ADDRSTRLEN + IF_NAMESIZE)
         return MW_EINVAL;
     if (mw_address_set(&new, MW_IPV4, text, len, 0) != MW_OK &&
         mw_address_set(&new, MW_IPV6, text, len, 0) != MW_OK)

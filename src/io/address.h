@@ -32,7 +32,8 @@ union mw_any_address {
 int mw_address_set(struct mw_address *address, enum mw_family family,
     const char *text, size_t len, int port);
 
-/* A numeric address of either family in the one way of writing it, with port 0.
+/* A numeric address of either family in the one way of writing it, with port 0;
+ * a link-local one may have a zone, "fe80::1%eth0".
  * An IPv4-mapped IPv6 address is the IPv4 address that it stands for.  Returns
  * MW_OK, or MW_EINVAL when it is none. */
 int mw_address_parse(struct mw_address *address, const char *text, size_t len);

@@ -1,7 +1,6 @@
 /* route.c - which of two addresses is tried first. */
 #include "io/route.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -133,15 +132,19 @@ mw_route_compare(const struct mw_route *a, const struct mw_route *b)
 static int
 to_ipv6(const char *text, struct in6_addr *out)
 {
-    struct in_addr ipv4;
+    struct mw_address address;
+    union mw_any_address system;
 
-    if (inet_pton(AF_INET6, text, out) == 1)
-        return MW_OK;
-    if (inet_pton(AF_INET, text, &ipv4) != 1)
+    if (mw_address_parse(&address, text, strlen(text)) != MW_OK ||
+        mw_address_to_system(&address, &system) == 0)
         return MW_EINVAL;
+    if (address.family == MW_IPV6) {
+        *out = system.ipv6.sin6_addr;
+        return MW_OK;
+    }
     memset(out, 0, sizeof(*out));
     out->s6_addr[10] = out->s6_addr[11] = 0xff;
-    memcpy(&out->s6_addr[12], &ipv4, sizeof(ipv4));
+    memcpy(&out->s6_addr[12], &system.ipv4.sin_addr, 4);
     return MW_OK;
 }
 
