@@ -126,8 +126,9 @@ describe("the README", function()
                 limits.max_total, limits.max_per_origin),
             ("| %d, %d | client: `pool = { idle_total, idle_per_origin }` |"):format(
                 limits.idle_total, limits.idle_per_origin),
-            ("| %d s, %d s | client: `pool = { idle_timeout, max_age }` |"):format(
-                limits.idle_timeout, limits.max_age),
+            ("| how long one is kept idle | %d s, or a second less"):format(limits.idle_timeout),
+            ("| %d s, a tenth more or less; any number | client: `pool = { max_age, max_r"):format(
+                limits.max_age),
         } do
             assert.truthy(readme:find(row, 1, true), row)
         end

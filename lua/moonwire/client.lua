@@ -1,12 +1,13 @@
 -- client.lua - from one call to one response: makes the request, sends it over a connection of its
 -- supply, and once more where that is harmless. It never looks at bytes.
 
+local ahead = require "moonwire.client.ahead"
 local backends = require "moonwire.backend"
-local dialer = require "moonwire.dial"
 local dial_options = require "moonwire.dial.options"
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
 local options = require "moonwire.client.options"
+local report = require "moonwire.client.report"
 local requests = require "moonwire.request"
 local supply = require "moonwire.client.supply"
 local threads = require "moonwire.backend.thread"
@@ -17,10 +18,12 @@ local PREPARED_MAX = 128 -- requests without options that are kept made
 
 ---@class moonwire.Client
 ---@field private settings table of options.client
----@field private supply moonwire.client.Supply
+---@field package supply moonwire.client.Supply
 ---@field private recent table<string, moonwire.Request> requests that are nothing but a URL
 ---@field private older table<string, moonwire.Request>
----@field private sent integer
+---@field package sent integer
+---@field package replaced integer
+---@field package retried integer
 local methods = {}
 local Client = { __index = methods, __name = "moonwire.Client" }
 
@@ -39,9 +42,11 @@ local function exchange(self, call)
         if response then
             return response
         elseif connection.unfit and slot.state == "active" then
+            self.replaced = self.replaced + 1
             slot, err = source:replace(call, slot)
         elseif err.safe_to_retry and not retried and not source.closed then
             retried = true
+            self.retried = self.retried + 1
             slot, err = source:checkout(call, true)
         else
             source:return_unused(slot)
@@ -103,8 +108,10 @@ local function connection_key(origin, secured, path, dialing)
     return origin .. secured
 end
 
-local function send(self, request, opts, level)
-    if self.supply.closed then
+-- A request on its way: where to, until when, and over which kind of connection. Or nil and an
+-- error.
+local function new_call(self, request, opts, level)
+    if self.supply.closed or self.supply.closing then
         error("the client is closed", level + 1)
     end
     local backend = use_backend(self, level + 1)
@@ -136,8 +143,7 @@ local function send(self, request, opts, level)
     if retry == nil then
         retry = settings.retry
     end
-    self.sent = self.sent + 1
-    return (data.expect and exchange_expecting or exchange)(self, {
+    return {
         request = request,
         data = data,
         key = connection_key(data.origin, suffix, path, dialing),
@@ -150,7 +156,16 @@ local function send(self, request, opts, level)
         timeouts = timeouts,
         retry = retry,
         sending = sending_for(self, deadline, timeouts, opts),
-    })
+    }
+end
+
+local function send(self, request, opts, level)
+    local call, err = new_call(self, request, opts, level + 1)
+    if not call then
+        return nil, err
+    end
+    self.sent = self.sent + 1
+    return (call.data.expect and exchange_expecting or exchange)(self, call)
 end
 
 -- A relative URL goes behind the base URL, as a text does; so it never leaves the base's host.
@@ -348,30 +363,78 @@ function methods:close_idle()
     self.supply:close_idle()
 end
 
---- Closes all connections; an exchange under way fails with kind "closed". Twice is harmless; a
---- request after it raises.
-function methods:close()
-    self.supply:close()
-    self.recent, self.older = {}, {}
+--- Opens connections before they are needed, until `count` to the URL's origin are idle, as far as
+--- the pool's limits allow; no other connection is closed for them. Returns when they are there.
+---@param url string
+---@param count integer? 1 when not given
+---@param opts moonwire.RequestOptions? what decides where the connections go: only requests with
+---  equal options use them
+---@return integer? idle how many are idle then
+---@return moonwire.Error? err why there is none
+function methods:preconnect(url, count, opts)
+    if count ~= nil and (type(count) ~= "number" or count < 0 or count % 1 ~= 0) then
+        errors.argument(2, "count", "whole number from 0", count)
+    end
+    if opts ~= nil then
+        options.request(opts, false, true, 2)
+    end
+    local call, err = new_call(self, plain_request(self, "GET", url, 2), opts, 2)
+    if not call then
+        return nil, err
+    end
+    return ahead.connect(self.supply, call, count or 1)
 end
 
+--- Closes all connections; an exchange under way fails with kind "closed". With a number of seconds
+--- it first lets exchanges end, and requests that wait for a connection have their turn, for so
+--- long at most. Either way a request made from then on raises. Twice is harmless.
+---@param seconds number? wait so long
+---@return boolean all false: something was cut short after these seconds
+function methods:close(seconds)
+    if seconds ~= nil and (type(seconds) ~= "number" or seconds < 0 or seconds ~= seconds) then
+        errors.argument(2, "seconds", "number from 0", seconds)
+    end
+    local all = true
+    if seconds and self.supply.backend then
+        threads.check(self.supply.backend)
+        all = ahead.leave(self.supply, seconds)
+    else
+        self.supply:close()
+    end
+    self.recent, self.older = {}, {}
+    return all
+end
+
+--- Whether it takes no request any more.
 ---@return boolean
 function methods:is_closed()
-    return self.supply.closed
+    return self.supply.closed or self.supply.closing or false
 end
 
---- Numbers: requests, those of the pool, those of looking names up (dns_hits, dns_negative,
---- dns_merged, dns_misses, dns_running: of all who dial here, not of this client alone), and how
---- many idle connections the peer closed (idle_closed_by_peer) or sent bytes over that nobody had
---- asked for (unsolicited).
----@return table<string, integer>
+--- Numbers of now (total opening active reserved idle waiting; the same by origin in `origins`),
+--- and since the start: `requests`; of connections `opened`, `reused`, `closed`, why that was
+--- (`closed_by`), `expired` and `evicted` of these; `waited`: requests that had no place at once,
+--- and `waits`: how long those waited that found no idle connection, as {count, sum, bounds,
+--- buckets}; `replaced_stale`, `retries_stale`: kept connections that their server had closed,
+--- found before the request was sent or by sending it; `idle_closed_by_peer`, `unsolicited`; and of
+--- all who look names up here: dns_hits, dns_negative, dns_merged, dns_misses, dns_running.
+---@return table
 function methods:stats()
-    local stats, counted = self.supply.pool:stats(), self.supply.counted
-    stats.requests = self.sent
-    stats.idle_closed_by_peer = counted.peer_closed_idle
-    stats.unsolicited = counted.unsolicited
-    dialer.stats(self.supply.backend, stats)
-    return stats
+    return report.stats(self)
+end
+
+--- The same in the text format of Prometheus.
+---@param labels table<string, string>? put on every sample
+---@return string
+function methods:metrics(labels)
+    labels = labels or {}
+    errors.check(2, "labels", "table", labels)
+    for name in pairs(labels) do
+        if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then
+            errors.argument(2, "labels", "table of label names", name)
+        end
+    end
+    return report.metrics(self, labels)
 end
 
 local client = {}
@@ -405,6 +468,8 @@ function client.new(opts)
         older = {},
         recent_count = 0,
         sent = 0,
+        replaced = 0,
+        retried = 0,
         plain_sending = {
             headers_timeout = settings.timeouts.headers,
             idle_timeout = settings.timeouts.idle,

@@ -49,6 +49,8 @@ local NO_OPTIONS = {}
 ---@field progress fun(received: integer, total: integer?)? as the body arrives
 
 ---@class moonwire.Connection
+---@field id integer no other connection of this Lua state has the same
+---@field origin string? "http://host:port" where it is known
 ---@field state "new"|"active"|"idle"|"closed"|"detached"
 ---@field stream moonwire.Stream
 ---@field backend moonwire.Backend
@@ -67,6 +69,8 @@ local methods = {}
 local Connection = { __index = methods, __name = "moonwire.Connection" }
 
 local M = {}
+
+local last_id = 0 -- of all connections of this Lua state
 
 local function move(self, state)
     if not MOVES[self.state][state] then
@@ -493,6 +497,9 @@ end
 function methods:stats()
     local bytes_in, bytes_out = self.h1:bytes()
     return {
+        id = self.id,
+        origin = self.origin,
+        state = self.state,
         requests = self.requests,
         bytes_in = bytes_in,
         bytes_out = bytes_out,
@@ -516,7 +523,9 @@ function M.new(stream, opts)
     end
     opts = opts or NO_OPTIONS
     local now = stream.backend:now()
+    last_id = last_id + 1
     return setmetatable({
+        id = last_id,
         stream = stream,
         backend = stream.backend,
         h1 = core.h1("client", opts.limits, opts.compat),

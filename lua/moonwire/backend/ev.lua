@@ -23,6 +23,10 @@ function methods:now()
     return self.loop:now()
 end
 
+function methods:wall() -- luacheck: ignore 212
+    return os.time()
+end
+
 function methods:start(fn, ...)
     return thread.start(self, new_handle, fn, ...)
 end

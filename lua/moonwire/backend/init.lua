@@ -26,6 +26,10 @@ local methods = {} -- luacheck: ignore 241 (methods of the contract, for editors
 ---@return number
 function methods:now() end -- luacheck: ignore
 
+--- Seconds of the clock on the wall, which goes on while the machine sleeps, and may be set.
+---@return number
+function methods:wall() end -- luacheck: ignore
+
 --- Makes a thread; `fn(...)` runs at the next turn of the loop. It belongs to nobody and is in no
 --- scope: tasks are made of threads.
 ---@return moonwire.Thread

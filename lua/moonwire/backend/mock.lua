@@ -15,6 +15,7 @@ local thread = require "moonwire.backend.thread"
 ---@field name_delay number|table<string, number>|nil seconds a lookup takes, or by family
 ---@field ttl integer how long an answer may be kept
 ---@field lookups integer how many there were
+---@field slept number seconds that the wall clock went on while the machine slept
 ---@field places table<string, moonwire.MockPlace> label of an address -> who answers there
 ---@field private next_port integer
 ---@field private watched table<integer, moonwire.Thread[]> by signal
@@ -37,6 +38,10 @@ end
 
 function methods:now()
     return self.loop.time
+end
+
+function methods:wall()
+    return self.loop.time + self.slept
 end
 
 function methods:start(fn, ...)
@@ -190,6 +195,7 @@ function mock.new()
         places = {},
         watched = {},
         next_port = 40000,
+        slept = 0,
         ttl = 0,
         lookups = 0,
         on_error = thread.report,

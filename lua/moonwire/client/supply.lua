@@ -9,6 +9,9 @@ local threads = require "moonwire.backend.thread"
 
 local huge, min = math.huge, math.min
 
+local WALL_SLACK = 5 -- seconds by which the wall clock may have been set, and nobody cares
+local WALL_IDLE = 1 -- seconds idle from which on the wall clock is asked as well
+
 --- One request on its way.
 ---@class moonwire.client.Call
 ---@field request moonwire.Request
@@ -28,13 +31,17 @@ local huge, min = math.huge, math.min
 ---@field pool moonwire.Pool
 ---@field backend moonwire.Backend? the one its connections live on
 ---@field closed boolean
----@field counted table<string, integer> connections closed while idle, by reason
+---@field closing boolean? no further request is admitted
+---@field counted table<string, integer> connections that were closed, by reason
 ---@field private tls moonwire.client.Tls
 ---@field private secured table<moonwire.Connection, string> keys of those that speak TLS
 ---@field private slots table<moonwire.Connection, moonwire.pool.Slot>
 ---@field private longest_idle number? seconds, whatever a peer allows
 ---@field private reaper moonwire.Thread? closes what has been idle too long; keeps nothing alive
 ---@field private reaper_until number?
+---@field private wall_ahead number what the wall clock says more than the backend's
+---@field package leavers moonwire.Thread[]? who waits for everything to end
+---@field package cut boolean? something was cut short
 local methods = {}
 local Supply = { __index = methods, __name = "moonwire.client.Supply" }
 
@@ -76,15 +83,33 @@ local function settle(self)
         end
         waiter = pool:next_wake()
     end
-    if self.leaver and pool.total == 0 then
-        self.backend:wake(self.leaver, 0)
+    if self.leavers and (self.closed or pool.total + pool.waiting == 0) then
+        for _, thread in ipairs(self.leavers) do
+            self.backend:wake(thread, 0)
+        end
     end
+end
+
+--- Does what the pool has decided.
+---@package
+methods.settle = settle
+
+-- What has been idle too long ---------------------------------------------------------------------
+
+-- Seconds that the machine has slept since the last look. The backend's clock, which all limits go
+-- by, stands still meanwhile; the peers' and the routers' clocks do not.
+local function seconds_slept(self, now)
+    local ahead = self.backend:wall() - now
+    local slept = ahead - self.wall_ahead
+    self.wall_ahead = ahead
+    return slept > WALL_SLACK and slept or 0
 end
 
 local function reap(self)
     local backend = self.backend
     while not self.closed and self.backend == backend do
-        local next_time = self.pool:expire(backend:now())
+        local now = backend:now()
+        local next_time = self.pool:expire(now + seconds_slept(self, now))
         settle(self)
         if not next_time then
             break
@@ -100,6 +125,7 @@ end
 local function watch_idle(self, slot)
     if not self.reaper then
         self.reaper_until = -huge -- it looks by itself before it sleeps
+        self.wall_ahead = self.backend:wall() - self.backend:now()
         self.reaper = self.backend:start(reap, self)
     elseif slot.expires < self.reaper_until then
         self.backend:wake(self.reaper, 0)
@@ -126,9 +152,7 @@ end
 local function was_closed(self, connection, reason)
     local slot, counted = self.slots[connection], self.counted
     self.slots[connection], self.secured[connection] = nil, nil
-    if counted[reason] then
-        counted[reason] = counted[reason] + 1
-    end
+    counted[reason] = (counted[reason] or 0) + 1
     if not slot or slot.state == "closed" then
         return -- the pool has let go of it, and settle() goes on
     elseif not (connection.unfit and slot.state == "active") then
@@ -156,6 +180,7 @@ local function finish_dial(self, slot, stream, err)
         return
     elseif stream then
         local connection = connections.new(stream, self.connection_options)
+        connection.origin = call.data.origin
         self.slots[connection] = slot
         self.secured[connection] = call.tls and call.key
         pool:opened(slot, connection, self.backend:now())
@@ -175,7 +200,7 @@ end
 -- Whether the limit that was met was of another request than the one that waits now.
 local function was_others_limit(slot, err)
     local waiter = slot.waiter
-    return err.kind == "timeout" and slot.state == "opening" and waiter ~= nil
+    return err.kind == "timeout" and slot.state == "opening" and waiter
         and waiter.call ~= slot.call
 end
 
@@ -192,7 +217,7 @@ local function dial(self, slot)
     finish_dial(self, slot, stream, err)
 end
 
--- What is raised is raised where somebody waits for it; the place is never lost.
+-- What is raised is raised where somebody waits for it, or returned; the place is never lost.
 local function dial_safely(self, slot)
     local ok, problem = xpcall(dial, errors.handler, self, slot)
     if not ok then
@@ -202,9 +227,7 @@ local function dial_safely(self, slot)
         end
         self.pool:closed(slot)
         settle(self)
-        if not waiter then
-            error(problem, 0)
-        end
+        return not waiter and problem or nil
     end
 end
 
@@ -212,15 +235,15 @@ end
 ---@package
 ---@param slot moonwire.pool.Slot
 function methods:dial_aside(slot)
-    if slot.state == "opening" then
-        dial_safely(self, slot)
-    end
+    local problem = slot.state == "opening" and dial_safely(self, slot) or nil
     local group = slot.group
     if group then
-        group.left = group.left - 1
+        group.left, group.problem = group.left - 1, group.problem or problem
         if group.left == 0 then
             self.backend:wake(group.thread, 0)
         end
+    elseif problem then
+        error(problem, 0)
     end
 end
 
@@ -289,22 +312,6 @@ local function await(self, call, waiter)
     return wait_turn(self, call, waiter)
 end
 
---- Gives a slot whose connection is to be used.
----@param call moonwire.client.Call
----@param fresh boolean it must be a new one
----@return moonwire.pool.Slot? slot
----@return moonwire.Error? err
-function methods:checkout(call, fresh)
-    local slot, waiter = self.pool:take(call.key, self.backend:now(), fresh)
-    if slot then
-        settle(self)
-        return slot
-    end
-    waiter.call = call
-    settle(self)
-    return await(self, call, waiter)
-end
-
 --- The connection of a slot was stale before a byte of the request went: the place stays, and
 --- another connection is found for it.
 ---@param call moonwire.client.Call
@@ -320,6 +327,43 @@ function methods:replace(call, slot)
     if other then
         settle(self)
         return other
+    end
+    waiter.call = call
+    settle(self)
+    return await(self, call, waiter)
+end
+
+-- The machine has slept so long that a connection that was idle meanwhile is too old.
+local function has_overslept(self, slot, now)
+    local slept = seconds_slept(self, now)
+    if slept == 0 then
+        return false
+    end
+    self.pool:expire(now + slept)
+    return slot.expires <= now + slept
+end
+
+local function drop_overslept(self, call, slot)
+    local connection = slot.connection
+    self.slots[connection] = nil -- its place is not free: another is found for it
+    connection:close("idle_timeout")
+    return self:replace(call, slot)
+end
+
+--- Gives a slot whose connection is to be used.
+---@param call moonwire.client.Call
+---@param fresh boolean it must be a new one
+---@return moonwire.pool.Slot? slot
+---@return moonwire.Error? err
+function methods:checkout(call, fresh)
+    local now = self.backend:now()
+    local slot, waiter = self.pool:take(call.key, now, fresh)
+    if slot then
+        settle(self)
+        if slot.expires - slot.lifetime + WALL_IDLE > now or not has_overslept(self, slot, now) then
+            return slot
+        end
+        return drop_overslept(self, call, slot)
     end
     waiter.call = call
     settle(self)
@@ -377,8 +421,9 @@ function methods:close()
     if self.closed then
         return
     end
-    self.closed = true
-    self.pool:close()
+    local pool = self.pool
+    self.closed, self.cut = true, pool.waiting + pool.total > pool.states.idle
+    pool:close()
     settle(self)
     for _, connection in ipairs(by_age(self.slots)) do
         connection:close("client_closed")
@@ -396,7 +441,7 @@ function supply.new(settings)
     local self = setmetatable({
         pool = pool, slots = {}, closed = false, longest_idle = settings.longest_idle,
         tls = settings.tls, secured = {},
-        counted = { peer_closed_idle = 0, unsolicited = 0 },
+        counted = {}, wall_ahead = 0,
     }, Supply)
     self.connection_options = {
         limits = settings.limits,

@@ -42,6 +42,13 @@ function methods:advance(seconds)
     self.backend:wait(self.backend:now() + seconds)
 end
 
+--- Has the machine sleep: only the clock on the wall goes on.
+---@param seconds number
+function methods:suspend(seconds)
+    errors.check(2, "seconds", "number", seconds)
+    self.backend.slept = self.backend.slept + seconds
+end
+
 --- Makes a connected pair.
 ---@param script table[]? what the peer does
 ---@return moonwire.Stream stream the end under test
