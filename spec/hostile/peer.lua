@@ -19,6 +19,7 @@ local HEAD_MAX = 1048576
 
 ---@class hostile.Peer
 ---@field stream moonwire.Stream
+---@field socket table the stream's own, below TLS
 ---@field delivery hostile.Delivery
 ---@field sent integer bytes of this case
 ---@field head string? of the last request
@@ -126,15 +127,16 @@ function methods:close()
     self.stream:close()
 end
 
---- Breaks the connection off with a RST.
+--- Breaks the connection off with a RST, and no word of TLS's before it.
 function methods:reset()
-    local socket = self.stream.core
+    local socket = self.socket
     if socket:fd() ~= -1 then
         local linger = ffi.new("struct hostile_linger", 1, 0)
         assert(ffi.C.setsockopt(socket:fd(), SOL_SOCKET, SO_LINGER, linger, 8) == 0)
     elseif socket.other then
         socket.other:fail(socket.loop.ECONNRESET)
     end
+    socket:close()
     self:close()
 end
 
@@ -142,9 +144,12 @@ local peer = {}
 
 ---@param stream moonwire.Stream
 ---@param delivery hostile.Delivery
+---@param socket table the stream's, before TLS
 ---@return hostile.Peer
-function peer.new(stream, delivery)
-    return setmetatable({ stream = stream, delivery = delivery, sent = 0, closed = false }, Peer)
+function peer.new(stream, delivery, socket)
+    return setmetatable({
+        stream = stream, socket = socket, delivery = delivery, sent = 0, closed = false,
+    }, Peer)
 end
 
 return peer

@@ -1,5 +1,6 @@
 -- A server that is hostile on one path and healthy on all others, a client, and a count of all that
 -- is open: on real sockets of the loopback, or in the memory of the mock. The specs run on both.
+local certs = require "spec.support.certs"
 local clients = require "moonwire.client"
 local connections = require "moonwire.connection"
 local errors = require "moonwire.error"
@@ -15,7 +16,8 @@ local WHOLE = { name = "whole" }
 local PATIENCE = 5 -- seconds for what has to happen next
 
 ---@class hostile.World
----@field name "mock"|"socket"
+---@field name "mock"|"socket"|"mock with TLS"|"socket with TLS"
+---@field certs table? with TLS
 ---@field url string of the server
 ---@field client moonwire.Client
 ---@field delivery hostile.Delivery
@@ -41,8 +43,15 @@ end
 
 -- One connection from the server's side.
 local function serve(self, stream)
-    local peer = peers.new(stream, WHOLE)
+    local socket = stream.core
     self.open = self.open + 1
+    if self.certs and not stream:accept_tls {
+        cert = self.certs:path "server.pem", key = self.certs:path "server.key",
+    } then
+        self.open = self.open - 1
+        return
+    end
+    local peer = peers.new(stream, WHOLE, socket)
     self.peers[#self.peers + 1] = peer
     repeat
         local head = peer:read_head()
@@ -66,7 +75,7 @@ function methods:await(what, holds)
         if moonwire.now() > ends then
             error("this did not happen: " .. what, 2)
         end
-        assert(moonwire.sleep(self.name == "mock" and 0.001 or 0))
+        assert(moonwire.sleep(self.mock and 0.001 or 0))
     end
 end
 
@@ -133,11 +142,20 @@ local function record_connections(self)
     end
 end
 
+local function with_tls(self, opts)
+    local more = { tls = { ca_file = self.certs:path "root.pem" } }
+    for name, value in pairs(opts or {}) do
+        more[name] = value
+    end
+    return more
+end
+
 local function run(self, opts, f)
     local listener = assert(net.listen("127.0.0.1", 0))
     local stop = record_connections(self)
-    self.url = "http://127.0.0.1:" .. listener:address().port
-    self.client = clients.new(opts)
+    self.url = ("%s://127.0.0.1:%d"):format(self.certs and "https" or "http",
+        listener:address().port)
+    self.client = clients.new(self.certs and with_tls(self, opts) or opts)
     moonwire.scope(function(s)
         s:spawn(net.serve, listener, function(stream)
             serve(self, stream)
@@ -160,11 +178,7 @@ end
 
 local world = {}
 
---- Runs f(w) in a mock world and fails when it leaves anything open.
----@param opts moonwire.ClientOptions?
----@param f fun(w: hostile.World)
-function world.mock(opts, f)
-    local self = new "mock"
+local function run_on_mock(self, opts, f)
     self.mock = mock.new()
     self.mock:run(run, self, opts, f)
     for name, number in pairs(self.mock:stats()) do
@@ -172,11 +186,36 @@ function world.mock(opts, f)
     end
 end
 
---- Runs f(w) over real sockets and fails when it leaves anything open.
----@param opts moonwire.ClientOptions?
----@param f fun(w: hostile.World)
+-- Certificates are made once.
+local made
+
+local function new_with_tls(name)
+    if not made then
+        made = certs.new()
+        made:root "root"
+        made:issue("server", { by = "root", san = "IP:127.0.0.1" })
+    end
+    local self = new(name)
+    self.certs = made
+    return self
+end
+
+-- Each runs f(w) in a world of its own, and fails when it leaves anything open.
+
+function world.mock(opts, f)
+    run_on_mock(new "mock", opts, f)
+end
+
 function world.socket(opts, f)
     support.in_loop(run, new "socket", opts, f)
+end
+
+world["mock with TLS"] = function(opts, f)
+    run_on_mock(new_with_tls "mock with TLS", opts, f)
+end
+
+world["socket with TLS"] = function(opts, f)
+    support.in_loop(run, new_with_tls "socket with TLS", opts, f)
 end
 
 return world

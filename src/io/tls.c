@@ -180,6 +180,19 @@ check_open(const struct mw_tls *tls)
     return tls->failed;
 }
 
+/* The peer's end is not ours. */
+static int
+check_send(const struct mw_tls *tls)
+{
+    int err = check_open(tls);
+
+    if (err != MW_OK && err != MW_EOF)
+        return err;
+    if (tls->send_failed != MW_OK)
+        return tls->send_failed;
+    return tls->is_ready ? MW_OK : MW_ESTATE;
+}
+
 /* Whom the certificate must be for. */
 static int
 set_host(struct mw_tls *tls)
@@ -240,7 +253,7 @@ mw_tls_open(struct mw_tls *tls, struct mw_tls_ctx *ctx, struct mw_tcp *tcp,
     ERR_clear_error();
     tls->ctx = mw_tls_ctx_ref(ctx);
     tls->tcp = tcp;
-    tls->failed = MW_OK;
+    tls->failed = tls->send_failed = MW_OK;
     tls->is_ready = tls->is_blocked = tls->wants_write = false;
     tls->host = host != NULL ? copy_of(host) : NULL;
     tls->ssl = SSL_new(ctx->ssl);
@@ -280,7 +293,8 @@ mw_tls_close(struct mw_tls *tls)
 {
     if (tls->ssl == NULL)
         return;
-    if (tls->is_ready && (tls->failed == MW_OK || tls->failed == MW_EOF)) {
+    if (tls->is_ready && tls->send_failed == MW_OK &&
+        (tls->failed == MW_OK || tls->failed == MW_EOF)) {
         prepare(tls);
         (void)SSL_shutdown(tls->ssl);
         ERR_clear_error();
@@ -392,15 +406,12 @@ mw_tls_send_slices(struct mw_tls *tls, const struct iovec *slices,
     const char *data;
     size_t len;
     bool wanted_write = tls->wants_write; /* of recv */
-    int err = check_open(tls);
+    int err = check_send(tls);
+    int failed = tls->failed;
     int result;
 
-    if (err == MW_EOF)
-        err = MW_OK; /* the peer's end is not ours */
     if (err != MW_OK)
         return err;
-    if (!tls->is_ready)
-        return MW_ESTATE;
     data = gather(slices, slice_count, room, &len);
     prepare(tls);
     result = SSL_write_ex(tls->ssl, data, len, count);
@@ -408,19 +419,21 @@ mw_tls_send_slices(struct mw_tls *tls, const struct iovec *slices,
         return MW_OK;
     err = judge(tls, result);
     tls->wants_write = wanted_write;
+    if (tls->transport != MW_OK) {
+        tls->failed = failed;
+        tls->send_failed = err;
+    }
     return err;
 }
 
 int
 mw_tls_shutdown(struct mw_tls *tls)
 {
-    int err = check_open(tls);
+    int err = check_send(tls);
     int result;
 
-    if (err != MW_OK && err != MW_EOF)
+    if (err != MW_OK)
         return err;
-    if (!tls->is_ready)
-        return MW_ESTATE;
     prepare(tls);
     result = SSL_shutdown(tls->ssl);
     if (result >= 0)

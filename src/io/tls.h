@@ -64,6 +64,7 @@ struct mw_tls {
     bool wants_write; /* the last handshake or recv has to send first */
     int transport;    /* the code the socket gave last, below 0 */
     int failed;       /* sticky */
+    int send_failed;  /* sticky too, but what has come can still be read */
     struct ssl_session_st *session; /* owned: the newest ticket */
     char *host; /* owned: whom the certificate must name; NULL: a server */
     char detail[MW_TLS_DETAIL];

@@ -152,10 +152,10 @@ function methods:send(data, from)
     if not take_step(self.loop) then
         return nil, EAGAIN
     end
-    local room = other.sink and math.huge or CAPACITY - other.buffered
-    if room <= 0 then
+    if not other.sink and other.buffered >= CAPACITY then
         return nil, EAGAIN
     end
+    local room = other.sink and math.huge or CAPACITY -- no leftovers: they would stay small
     self.sent, self.guarded = self.loop.turn, nil
     local n = math.min(#data - from + 1, self.limit or math.huge, room)
     other:push(data:sub(from, from + n - 1))

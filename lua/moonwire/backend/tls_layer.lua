@@ -10,6 +10,8 @@ local PIECE = 16384
 ---@field private below table a socket object
 ---@field private owed integer? bytes that are on their way, but of which the caller wasn't told
 ---@field private has_to_send boolean the socket below took no more
+---@field private writing boolean somebody waits to write
+---@field private both moonwire.core.Thread? whoever waits to read, in both directions
 local methods = {}
 local Layer = { __index = methods, __name = "moonwire.TlsLayer" }
 
@@ -30,17 +32,19 @@ local function flush(self)
     return true
 end
 
--- Gets bytes for TLS: true, or nil and a code.
-local function fill(self)
+-- Gets bytes for TLS, by the step `name` of the socket below: true, or nil, a code, and why nothing
+-- can be sent, if so. Whoever can't send may still read what has come.
+local function fill(self, name)
+    local below = self.below
     local _, problem = flush(self)
-    local data, code = self.below:recv(PIECE)
+    local data, code = below[name](below, PIECE)
     if data then
         return self.tls:feed(data)
     elseif code == EOF then
         self.tls:feed_eof()
         return true
     end
-    return nil, problem and problem ~= EAGAIN and code == EAGAIN and problem or code
+    return nil, code, problem ~= EAGAIN and problem or nil
 end
 
 function methods:handshake()
@@ -53,28 +57,34 @@ function methods:handshake()
             end
             return ok, code
         end
-        ok, code = fill(self)
+        local problem
+        ok, code, problem = fill(self, "recv")
         if not ok then
-            return nil, code, self.has_to_send and "write" or "read"
+            return nil, code == EAGAIN and problem or code, self.has_to_send and "write" or "read"
         end
     end
 end
 
-local function receive(self, max)
+local function receive(self, max, name)
     while true do
         local data, code = self.tls:recv(max)
         if code ~= EAGAIN then
             return data, code
         end
-        local ok, problem = fill(self)
+        local ok, problem = fill(self, name)
         if not ok then
             return nil, problem
         end
     end
 end
 
-methods.recv = receive
-methods.recv_now = receive
+function methods:recv(max)
+    return receive(self, max, "recv")
+end
+
+function methods:recv_now(max)
+    return receive(self, max, "recv_now")
+end
 
 function methods:recv_into(h1)
     local data, code = self:recv(PIECE)
@@ -118,10 +128,26 @@ function methods:send_from(h1)
     return true
 end
 
+--- Who wants to read waits in the other direction as well while TLS has something to send, unless
+--- somebody waits to write, who then sends it.
 function methods:wait(handle, direction, seconds)
     local below = self.below
-    if direction == "read" and self.has_to_send then
-        direction = "both"
+    if direction ~= "read" then
+        if self.both then
+            self.both:wake(0) -- it looks again, and leaves that direction to us
+            self.both = nil
+        end
+        self.writing = true
+        local code = below.wait(below, handle, direction, seconds)
+        self.writing = false
+        return code
+    elseif self.has_to_send and not self.writing then
+        self.both = handle
+        local code = below.wait(below, handle, "both", seconds)
+        if self.both == handle then
+            self.both = nil
+        end
+        return code
     end
     return below.wait(below, handle, direction, seconds)
 end
@@ -131,7 +157,7 @@ function methods:is_quiet()
         if self.below:is_quiet() then
             return true
         end
-        local ok, code = fill(self)
+        local ok, code = fill(self, "recv_now")
         if not ok then
             return code == EAGAIN
         end
@@ -194,7 +220,9 @@ local layer = {}
 ---@param below table
 ---@return moonwire.TlsLayer
 function layer.new(tls, below)
-    return setmetatable({ tls = tls, below = below, has_to_send = false }, Layer)
+    return setmetatable({
+        tls = tls, below = below, has_to_send = false, writing = false, owed = nil, both = nil,
+    }, Layer)
 end
 
 return layer
