@@ -91,6 +91,8 @@ end
 
 local audit = {}
 
+local WATCHED_MOST = 300 -- slots and waiters
+
 --- Raises when something is wrong.
 ---@param pool moonwire.Pool
 ---@return boolean true
@@ -139,14 +141,16 @@ audit.CALLS = {
     "close", "prepare", "forget", "drain",
 }
 
---- Has each of the calls followed by a check.
+--- Has each of the calls followed by a check, while the pool is not too large for that.
 ---@param methods table they are replaced in there
 function audit.watch(methods)
     for _, name in ipairs(audit.CALLS) do
         local method = methods[name]
         methods[name] = function(self, ...)
             local a, b = method(self, ...)
-            audit.check(self)
+            if self.total + self.waiting <= WATCHED_MOST then
+                audit.check(self)
+            end
             return a, b
         end
     end
