@@ -15,7 +15,8 @@ local EVENTS = {
     "after timeout_408",
     "forget", "part", "close", "dialed for", "gave up a dial", "took what was dialed for it",
     "took what was freed", "took what was freed, and lost a dial", "took another's dial",
-    "a dial that nobody waited for succeeded", "lost what was kept for it",
+    "a dial that nobody waited for succeeded", "left", "left, and cut something short",
+    "preconnected", "lost what was kept for it",
 }
 
 describe("the simulator", function()

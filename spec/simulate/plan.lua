@@ -130,8 +130,14 @@ local function draw_events(settings, chance)
                 { at = chance:seconds(8), act = "cancel", agent = i, name = agent.name })
         end
     end
-    if chance:chance(0.08) then
-        table.insert(settings.events, { at = chance:seconds(8), act = "close_client" })
+    local close = chance:chance(0.04) and "leave" or "close_client"
+    for i = 1, chance:pick { 0, 0, 0, 0, 0, 0, 0, 0, 1, 2 } do
+        table.insert(settings.events, { at = chance:seconds(i == 1 and 1 or 8), act = "preconnect",
+            place = settings.places[chance:int(1, #settings.places)], count = chance:int(1, 3) })
+    end
+    if close == "leave" or chance:chance(0.08) then
+        table.insert(settings.events,
+            { at = chance:seconds(8), act = close, seconds = chance:seconds(6) })
     elseif chance:chance(0.1) then
         table.insert(settings.events, { at = chance:seconds(8), act = "close_idle" })
     end

@@ -260,6 +260,37 @@ function acts.close_client(self)
     self.client:close()
 end
 
+-- Admits nothing more; what is left after these seconds is cut short.
+function acts.leave(self, event)
+    self.client_closed = event.seconds == 0
+    self:count "left"
+    local before = self:now()
+    local all = self.client:close(event.seconds)
+    local took = self:now() - before
+    self.client_closed = true
+    if took > event.seconds + 0.0021 then
+        self:violate("closing within %g s took %g s", event.seconds, took)
+    elseif not all then
+        self:count "left, and cut something short"
+    end
+end
+
+function acts.preconnect(self, event)
+    local client, place = self.client, event.place
+    if client:is_closed() then
+        return
+    end
+    local count, err = client:preconnect(("http://%s:%d/"):format(place.name or place.host,
+        place.port), event.count)
+    self:count(count and "preconnected" or "preconnected in vain")
+    if count and count > math.max(self.settings.pool.idle_per_origin, event.count) then
+        self:violate("%d idle connections are too many", count)
+    elseif not count and not (place.refuses or place.delay > 0 or self.settings.name_delay
+        or place.second or self.client_closed) then
+        self:violate("connecting ahead failed without a reason: %s", tostring(err))
+    end
+end
+
 function acts.close_idle(self)
     self.client:close_idle()
 end
