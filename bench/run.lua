@@ -67,22 +67,16 @@ local function run(list, all)
     print("- " .. table.concat(lines, "\n- ") .. "\n")
     local site = site_of.start(os.getenv "BENCH_PROGRAMS" or support.build .. "/bench",
         options.scale)
-    local ok, problem = xpcall(function()
-        for _, row in ipairs(list) do
-            local result = report.run(row, site, options)
-            results[#results + 1] = { row = row, result = result }
-            print(("\n%s\n\n%s"):format(row.title, result.text))
-            if #result.verdicts > 0 then
-                print(tables.verdicts(result.verdicts))
-            end
-            if result.problem then
-                failed[#failed + 1] = ("%s: %s"):format(row.name, result.problem)
-            end
+    for _, row in ipairs(list) do
+        local result = report.run(row, site, options)
+        results[#results + 1] = { row = row, result = result }
+        print(("\n%s\n\n%s"):format(row.title, result.text))
+        if #result.verdicts > 0 then
+            print(tables.verdicts(result.verdicts))
         end
-    end, debug.traceback)
-    site:stop()
-    if not ok then
-        error(problem, 0)
+        if result.problem then
+            failed[#failed + 1] = ("%s: %s"):format(row.name, result.problem)
+        end
     end
     if all and #failed == 0 then
         local file = assert(io.open("bench/RESULTS.md", "w"))
@@ -104,6 +98,11 @@ local list, all = chosen(arg[1])
 measure.stay_away()
 local fine
 moonwire.run(function()
+    for _, name in ipairs { "INT", "TERM" } do
+        moonwire.on_signal(name, function()
+            os.exit(1, true) -- closing the state stops what was started and removes the files
+        end)
+    end
     fine = run(list, all)
 end)
 os.exit(fine and 0 or 1, true)

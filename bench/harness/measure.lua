@@ -1,6 +1,7 @@
 -- Runs one command on the client's CPU and gives what it has cost; starts servers on the other CPU.
 
 local ffi = require "ffi"
+local moonwire = require "moonwire"
 local process = require "spec.support.process"
 
 ffi.cdef [[
@@ -128,7 +129,7 @@ function measure.run(tools, command, opts)
             running:kill()
             return nil, "it did not end in time"
         end
-        ffi.C.usleep(5000)
+        moonwire.sleep(0.005)
     end
     local text, taken = read_file(output), parse_line(read_file(result))
     os.remove(output)

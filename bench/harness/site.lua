@@ -70,14 +70,12 @@ end
 
 -- Where a large file costs memory and no disk, if there is room for two of them.
 local function big_folder(dir, size)
-    local code, out = support.run "df -Pk /dev/shm"
+    local code, out = support.run "df -Pk /dev/shm && test -w /dev/shm"
     local free = code == 0 and tonumber(out:match "\n%S+%s+%d+%s+%d+%s+(%d+)")
     if not free or free * 1024 < 3 * size then
         return dir
     end
-    local folder
-    code, folder = support.run "mktemp -d /dev/shm/moonwire-bench.XXXXXX"
-    return code == 0 and folder:match "%S+" or dir
+    return support.temp_dir "/dev/shm"
 end
 
 local function write(path, text)
@@ -112,7 +110,7 @@ local function start_nginx(self)
         page = ("x"):rep(200), connections = math.min(20000, site.most_connections()),
     }
     write(self.dir .. "/nginx.conf", (CONFIG:gsub("%%%((%w+_?%w*)%)", words)))
-    self.nginx = measure.spawn(self, measure.server_cpu, {
+    measure.spawn(self, measure.server_cpu, {
         "nginx", "-e", self.dir .. "/error.log", "-p", self.dir, "-c", self.dir .. "/nginx.conf",
     })
     support.wait_port(self.port)
@@ -146,15 +144,7 @@ function methods:need_sink()
     return self.sink_port
 end
 
---- Stops the servers and removes the files.
-function methods:stop()
-    self.nginx:kill()
-    if self.big_dir ~= self.dir then
-        os.execute("rm -rf " .. support.quote(self.big_dir))
-    end
-end
-
---- Starts nginx and makes what it needs.
+--- Starts nginx and makes what it needs. All of it ends with the Lua state.
 ---@param programs string the folder of the C programs
 ---@param scale number of the large file's size, too
 ---@return bench.Site
@@ -164,13 +154,13 @@ function site.start(programs, scale)
     authority:issue("server", { by = "root", san = "IP:127.0.0.1,DNS:localhost" })
     local dir = authority.dir
     local size = math.max(MIN_SIZE, math.floor(scale * GIB / MIN_SIZE) * MIN_SIZE)
+    local big_dir = big_folder(dir, size)
     local self = setmetatable({
         dir = dir, ca = dir .. "/root.pem", programs = programs, root = support.root,
         build = support.build, moonwire = support.moonwire(), port = support.free_port(),
-        tls_port = support.free_port(), size = size, big_dir = big_folder(dir, size),
+        tls_port = support.free_port(), size = size, big = big_dir .. "/big",
+        saved = big_dir .. "/saved",
     }, Site)
-    self.big = self.big_dir .. "/big"
-    self.saved = self.big_dir .. "/saved"
     self.url = ("http://127.0.0.1:%d/s"):format(self.port)
     self.tls_url = ("https://127.0.0.1:%d/s"):format(self.tls_port)
     start_nginx(self)

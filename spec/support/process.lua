@@ -89,9 +89,11 @@ local function read_file(path)
 end
 
 --- Makes a temporary folder; it is removed when the Lua state closes.
+---@param within string? a folder; the system's for temporary files when not given
 ---@return string path
-function process.temp_dir()
-    local pipe = assert(io.popen("mktemp -d"))
+function process.temp_dir(within)
+    local pipe = assert(io.popen("mktemp -d"
+        .. (within and " -p " .. process.quote(within) or "")))
     local path = pipe:read("*l")
     pipe:close()
     local pid = C.getpid()
