@@ -7,14 +7,19 @@
  * Prints "ready" when it listens. */
 #include "util.h"
 
-static char head[65536];
+enum {
+    HEAD_SIZE = 65536,
+    DROP_SIZE = 1 << 20
+};
+
+static char head[DROP_SIZE]; /* as large as the largest recv */
 
 /* Drops that many bytes.  Returns 0, or -1 when the peer has gone. */
 static int
 drop(int fd, long long count)
 {
     while (count > 0) {
-        size_t some = count > (1 << 20) ? 1 << 20 : (size_t)count;
+        size_t some = count > DROP_SIZE ? DROP_SIZE : (size_t)count;
         ssize_t n = recv(fd, head, some, MSG_TRUNC);
 
         if (n <= 0)
@@ -30,7 +35,7 @@ static int
 take_until(int fd, const char *end)
 {
     for (;;) {
-        ssize_t n = recv(fd, head, sizeof(head) - 1, MSG_PEEK);
+        ssize_t n = recv(fd, head, HEAD_SIZE - 1, MSG_PEEK);
         char *found;
 
         if (n <= 0)
@@ -45,7 +50,7 @@ take_until(int fd, const char *end)
             head[length] = '\0';
             return length;
         }
-        if (n == sizeof(head) - 1)
+        if (n == HEAD_SIZE - 1)
             return -1;
         usleep(50);
     }

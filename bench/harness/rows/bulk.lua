@@ -20,7 +20,7 @@ local function big_url(site, secure)
         or ("http://127.0.0.1:%d/big"):format(site.port)
 end
 
--- A row that sets moonwire against curl.
+-- A row that sets moonwire against curl. `commands` gives the command of each, by name.
 local function row(name, work, at_most, commands)
     return {
         name = name,
@@ -29,12 +29,16 @@ local function row(name, work, at_most, commands)
         targets = { { work = work, case = "moonwire", against = "curl", at_most = at_most } },
         cases = function(site)
             site:need_big()
-            local moonwire, curl, wants = commands(site)
-            local cost = per_gib(site)
-            return {
-                { name = "curl", command = curl, wants = wants, cost = cost },
-                { name = "moonwire", command = moonwire, wants = wants, cost = cost },
-            }
+            local by_name, cost, cases = commands(site), per_gib(site), {}
+            for _, client in ipairs { "floor", "curl", "moonwire" } do
+                if by_name[client] then
+                    cases[#cases + 1] = {
+                        name = client, command = by_name[client], wants = by_name.wants,
+                        cost = cost,
+                    }
+                end
+            end
+            return cases
         end,
     }
 end
@@ -43,36 +47,54 @@ local function curl_to(path, ...)
     return { "curl", "-sS", "-o", path, ... }
 end
 
-local function download(how)
+local function floor(site, how, port, path, file)
+    return { site.programs .. "/bulk", how, port, path, file }
+end
+
+local function download(how, without_lua)
     return function(site)
-        return transfer(site, how, big_url(site)), curl_to("/dev/null", big_url(site))
+        return {
+            floor = floor(site, without_lua, site.port, "/big"),
+            curl = curl_to("/dev/null", big_url(site)),
+            moonwire = transfer(site, how, big_url(site)),
+        }
     end
 end
 
 local function saved(site)
-    return transfer(site, "save", big_url(site), site.saved), curl_to(site.saved, big_url(site)),
-        { path = site.saved, size = site.size }
+    return {
+        floor = floor(site, "save", site.port, "/big", site.saved),
+        curl = curl_to(site.saved, big_url(site)),
+        moonwire = transfer(site, "save", big_url(site), site.saved),
+        wants = { path = site.saved, size = site.size },
+    }
 end
 
 local function secure(site)
-    return transfer(site, "discard", big_url(site, true)),
-        curl_to("/dev/null", "--cacert", site.ca, big_url(site, true))
+    return {
+        curl = curl_to("/dev/null", "--cacert", site.ca, big_url(site, true)),
+        moonwire = transfer(site, "discard", big_url(site, true)),
+    }
 end
 
 local function upload(how, ...)
     local more = { ... }
     return function(site)
-        local url = ("http://127.0.0.1:%d/put"):format(site:need_sink())
-        return transfer(site, how, url, site.big), curl_to("/dev/null", "-T", site.big, url,
-            unpack(more))
+        local port = site:need_sink()
+        local url = ("http://127.0.0.1:%d/put"):format(port)
+        return {
+            floor = floor(site, how, port, "/put", site.big),
+            curl = curl_to("/dev/null", "-T", site.big, url, unpack(more)),
+            moonwire = transfer(site, how, url, site.big),
+        }
     end
 end
 
 return {
-    row("download_discard", "1 GiB download, discarded", 0.35, download "discard"),
+    row("download_discard", "1 GiB download, discarded", 0.35, download("discard", "discard")),
     row("download_file", "1 GiB download to a file: res:save(path)", 0.50, saved),
     row("download_strings", "1 GiB download as Lua strings: res:chunks()", 0.80,
-        download "chunks"),
+        download("chunks", "read")),
     row("upload_length", "1 GiB upload of a file, Content-Length", 0.60, upload "length"),
     row("upload_chunked", "1 GiB upload of a file, chunked", 0.65,
         upload("chunked", "-H", "Transfer-Encoding: chunked")),
