@@ -20,7 +20,8 @@ local namespace
 local function scenario(name)
     local folder = support.temp_dir()
     local hosts = assert(io.open(folder .. "/hosts", "w"))
-    hosts:write "192.0.2.2 far.hosts\n2001:db8::2 far.hosts\n"
+    hosts:write("192.0.2.2 far.hosts\n2001:db8::2 far.hosts\n",
+        "2001:db8:1::1 two.hosts\n2001:db8::2 two.hosts\n")
     hosts:close()
     local here = support.root .. "/spec/support/"
     local command = {}
@@ -76,6 +77,10 @@ describe("a network", function()
         assert.equal("192.0.2.8 ETIMEOUT true", lines[4])
     end)
 
+    it_there("that loses all is left at once by who is cancelled, by each attempt", function()
+        assert.same({ "40 true 0", "0 0 0" }, scenario "cancelled")
+    end)
+
     it_there("that dies in a download ends it after the idle time", function()
         assert.same({ "timeout body ETIMEOUT", "true 0" }, scenario "download")
     end)
@@ -94,8 +99,9 @@ describe("a network", function()
         assert.same({ "200 fe80::2%near", "nil", "nil" }, scenario "zone")
     end)
 
-    it_there("without IPv6 has IPv4 first (RFC 6724)", function()
-        assert.same({ "2001:db8::2 192.0.2.2", "192.0.2.2 2001:db8::2", "nil 192.0.2.1",
+    it_there("has what can be reached first, and without IPv6 IPv4 (RFC 6724)", function()
+        assert.same({ "2001:db8::2 2001:db8:1::1", "2001:db8::2 192.0.2.2",
+            "192.0.2.2 2001:db8::2", "nil 192.0.2.1",
             "192.0.2.2 in time 1 open" }, scenario "order")
     end)
 end)

@@ -79,6 +79,27 @@ function scenarios.lost()
     print(process.count_fds())
 end
 
+-- Races of several attempts are cancelled while one, two … of them are under way.
+function scenarios.cancelled()
+    local fds, kinds, most = process.count_fds(), {}, 0
+    moonwire.scope(function(s)
+        for i = 1, 40 do
+            local task = s:spawn(function()
+                local _, err = connect { "192.0.2.8", "2001:db8::8", "192.0.2.9", "2001:db8::9" }
+                kinds[err.kind .. " " .. err.phase] = (kinds[err.kind .. " " .. err.phase] or 0) + 1
+            end)
+            s:spawn(function()
+                moonwire.sleep(i * 0.02)
+                most = math.max(most, process.count_fds() - fds)
+                task:cancel()
+            end)
+        end
+    end)
+    print(kinds["cancelled connect"], most > 40, process.count_fds() - fds)
+    local stats = require("moonwire.backend").current():stats()
+    print(stats.tcp, stats.watchers, stats.lookups)
+end
+
 -- A download whose link goes dead.
 function scenarios.download()
     local client = http.client { timeout = { idle = 0.5 } }
@@ -125,17 +146,18 @@ end
 
 -- Both families, and then without an IPv6 address of ours.
 function scenarios.order()
-    local function order()
+    local function order(host)
         local list = {}
-        for i, one in ipairs(assert(net.resolve "far.hosts")) do
+        for i, one in ipairs(assert(net.resolve(host))) do
             list[i] = one.address
         end
-        require("moonwire.backend").current().dialing.names:forget "far.hosts"
+        require("moonwire.backend").current().dialing.names:forget(host)
         return table.concat(list, " ")
     end
-    print(order())
+    print(order "two.hosts") -- in the file it is the other way round
+    print(order "far.hosts")
     shell "ip addr del 2001:db8::1/64 dev near"
-    print(order())
+    print(order "far.hosts")
     print((core.source_of "2001:db8::2"), (core.source_of "192.0.2.2"))
     tells({ "2001:db8::2", "192.0.2.2" }, 0, 0.24)
 end
