@@ -192,6 +192,8 @@ describe("the transcript", function()
         local code, out, err = run("-v", "-e", fetch)
         assert.equal(0, code)
         assert.equal("", out)
+        assert.matches("^%* trying 127%.0%.0%.1 port %d+\n"
+            .. "%* connected to 127%.0%.0%.1 port %d+\n> ", err)
         assert.truthy(err:find("\n> GET /get HTTP/1.1\n", 1, true))
         assert.truthy(err:find("\n< HTTP/1.1 200 OK\n", 1, true))
         assert.falsy(err:find("xyzzy", 1, true))
