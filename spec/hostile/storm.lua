@@ -205,7 +205,7 @@ local function run_rounds(self)
             scope:spawn(function()
                 while left > 0 do
                     left = left - 1
-                    if self.random:int(1, 200) == 1 then
+                    if left % 100 == 50 then
                         replace_client(self)
                     end
                     round(self)
