@@ -282,6 +282,23 @@ describe("the time of a request", function()
         end
     end)
 
+    it("may be without end", function()
+        local endless = {}
+        for _, limit in ipairs { "total", "pool", "connect", "tls", "headers", "idle", "expect" } do
+            endless[limit] = math.huge
+        end
+        with_client({ { expect = "\r\n\r\n" }, { delay = 1e6 },
+            { send = "HTTP/1.1 100 Continue\r\n\r\n" }, { expect = "body" }, { delay = 1e6 },
+            { send = HALF }, { delay = 1e6 }, { send = "behind" } }, function(client, m)
+            local before = m:now()
+            local response = assert(client:put("http://h/", {
+                body = "body", expect = true, timeout = endless,
+            }))
+            assert.equal("halfbehind", response:text())
+            about(m:now() - before, 3e6 + 1.2)
+        end)
+    end)
+
     it("over a connection used by hand is told with that one's options", function()
         wire.over({ { expect = "\r\n\r\n" } }, function(connection, _, m)
             local request = requests.new { method = "GET", url = "http://h/path" }

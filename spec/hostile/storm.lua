@@ -184,7 +184,7 @@ end
 local function round(self)
     local rolled = self.random
     local kind, way = NAMES[rolled:int(1, #NAMES)], ways[rolled:int(1, #ways)]
-    local base = self.urls[rolled:int(1, #self.urls)]
+    local base = self.urls[2 * rolled:int(1, #self.urls / 2) - (rolled:chance(0.3) and 0 or 1)]
     local seconds = rolled:int(0, 15) * self.tick / 2
     local client = self.client
     local outcome, err = way(self, kind, base, seconds)
