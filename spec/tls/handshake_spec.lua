@@ -67,7 +67,7 @@ function breaks.hold(w)
     local text, err = get(w, { tls = 3, headers = 5, total = 20 })
     assert.is_nil(text)
     assert.equal("timeout", err.kind)
-    assert.is_truthy(err.phase ~= "tls" or err.message:find("tls timeout of 3 s", 1, true))
+    assert.is_truthy(err.phase ~= "tls" or err.message:find("timeout.tls = 3 s", 1, true))
     assert.is_truthy(err.url:find(w.url, 1, true))
     return err.phase
 end
@@ -146,9 +146,9 @@ for _, version in ipairs { "1.2", "1.3" } do
                     assert.is_truthy(err.message:find(words, 1, true), err.message)
                     assert.equal(seconds, w.m:now() - began)
                 end
-                failing_after(10, "tls timeout of 10 s")
-                failing_after(7, "tls timeout of 7 s", { tls = 7 })
-                failing_after(2, "total timeout of 2 s", { tls = 7, total = 2 })
+                failing_after(10, "timeout.tls = 10 s")
+                failing_after(7, "timeout.tls = 7 s", { tls = 7 })
+                failing_after(2, "timeout.total = 2 s", { tls = 7, total = 2 })
                 local began = w.m:now()
                 local _, err = moonwire.timeout(1, get, w)
                 assert.equal("timeout", err.kind)
