@@ -18,7 +18,8 @@ for name, opts in pairs {
     expired = { san = "DNS:localhost", from = "200101", till = "210203" },
     early = { san = "DNS:localhost", from = "390405" },
     elsewhere = { san = "DNS:one.example,DNS:two.example,IP:127.0.0.9" },
-    wild = { san = "DNS:*.host.example,DNS:a*.part.example,DNS:*.example" },
+    wild = { san = "DNS:*.host.example,DNS:a*.part.example,DNS:*.example,DNS:www.*.mid.example,"
+        .. "DNS:*.*.two.example,DNS:*,DNS:*.0.0.1,DNS:xn--*.idn.example" },
     common = { cn = "localhost" },
     behind = { san = "DNS:localhost", by = "middle" },
     outside = { san = "DNS:localhost", by = "fenced" },
@@ -33,6 +34,15 @@ for name, opts in pairs {
 end
 
 local ROOT = made:path "root.pem"
+
+local BROKEN = "-----BEGIN CERTIFICATE-----\nbroken\n-----END CERTIFICATE-----\n"
+
+local function text_of(name)
+    local file = assert(io.open(made:path(name)))
+    local text = file:read "*a"
+    file:close()
+    return text
+end
 
 -- Starts `openssl s_server` with a certificate; gives its port and process.
 local function serve(name, words, chain)
@@ -86,6 +96,10 @@ local function refused_certificate(words, ...)
     assert.is_truthy(err.url:find "^https://localhost:%d+/$" or err.url:find "^https://127")
 end
 
+local function unknown(issuer)
+    return ("its issuer is unknown and was not sent along (CN=%s)"):format(issuer)
+end
+
 local TRUST = { ca_file = ROOT }
 
 describe("certificates", function()
@@ -93,17 +107,14 @@ describe("certificates", function()
         assert.equal(200, (get({ "good" }, "localhost", TRUST)))
         assert.equal(200, (get({ "rsa" }, "localhost", TRUST)))
         assert.equal(200, (get({ "behind", chain = "middle.pem" }, "localhost", TRUST)))
-        local file = assert(io.open(ROOT))
-        local pem = file:read "*a"
-        file:close()
-        assert.equal(200, (get({ "good" }, "localhost", { ca = pem })))
+        assert.equal(200, (get({ "good" }, "localhost", { ca = text_of "root.pem" })))
     end)
 
     it("are taken when they, or their issuer, are named themselves, roots or not", function()
         assert.equal(200, (get({ "behind", chain = "middle.pem" }, "localhost",
             { ca_file = made:path "middle.pem" })))
         assert.equal(200, (get({ "good" }, "localhost", { ca_file = made:path "good.pem" })))
-        refused_certificate("its issuer is unknown (CN=root)", { "good" }, "localhost",
+        refused_certificate(unknown "root", { "good" }, "localhost",
             { ca_file = made:path "rsa.pem" })
     end)
 
@@ -137,20 +148,25 @@ describe("certificates", function()
         end
         assert.equal(200, (get({ "wild" }, "localhost", named "a.host.example")))
         assert.equal(200, (get({ "wild" }, "localhost", named "A.Host.Example.")))
-        for _, name in ipairs { "host.example", "a.b.host.example", "ab.part.example", "x.example" }
-        do
-            refused_certificate("it is not for " .. name, { "wild" }, "localhost", named(name))
+        assert.equal(200, (get({ "wild" }, "localhost", named "xn--a.host.example")))
+        for _, name in ipairs {
+            "host.example", "a.b.host.example", "ab.part.example", "x.example",
+            "www.a.mid.example", "a.b.two.example", "localhost", "xn--a.idn.example", "127.0.0.1",
+        } do
+            refused_certificate("it is not for " .. name .. " but for *.host.example, ",
+                { "wild" }, "localhost", named(name))
         end
     end)
 
     it("are refused when nobody trusted has issued them", function()
-        local where = "Looked in tls.ca_file '" .. ROOT .. "'; tls = { ca_file = ... }"
+        local where = "Looked in tls.ca_file '" .. ROOT .. "'; tls = { ca_file = ... } names "
+            .. "what to trust instead"
         local other = { ca_file = made:path "stranger.pem" }
-        refused_certificate("its issuer is unknown (CN=root)", { "good" }, "localhost", other)
+        refused_certificate(unknown "root", { "good" }, "localhost", other)
         refused_certificate("it is self-signed (CN=stranger)", { "stranger" }, "localhost", TRUST)
         refused_certificate("its CA is not trusted (CN=root)",
             { "good", chain = "root.pem" }, "localhost", other)
-        refused_certificate("its issuer is unknown (CN=middle)", { "behind" }, "localhost", TRUST)
+        refused_certificate(unknown "middle", { "behind" }, "localhost", TRUST)
         refused_certificate(where, { "behind" }, "localhost", TRUST)
         refused_certificate("(CN=root)", { "good" }, "localhost", nil)
     end)
@@ -188,8 +204,10 @@ describe("versions", function()
     it("begin with 1.2", function()
         assert.equal(200, (get({ "good", { "-tls1_2" } }, "localhost", TRUST)))
         assert.equal(200, (get({ "good", { "-tls1_3" } }, "localhost", TRUST)))
-        refused("ETLS_ALERT", "no version of TLS is spoken by both",
-            { "rsa", { "-tls1_1", "-cipher", "ALL:@SECLEVEL=0" } }, "localhost", TRUST)
+        for _, old in ipairs { "-tls1", "-tls1_1" } do
+            refused("ETLS_ALERT", "no version of TLS is spoken by both",
+                { "rsa", { old, "-cipher", "ALL:@SECLEVEL=0" } }, "localhost", TRUST)
+        end
         refused("ETLS_ALERT", "protocol version", { "good", { "-tls1_2" } }, "localhost",
             { ca_file = ROOT, min_version = "1.3" })
         refused("ETLS_ALERT", "protocol version", { "good", { "-tls1_3" } }, "localhost",
@@ -231,8 +249,18 @@ describe("options", function()
     it("are checked when the client is made", function()
         raises("tls.ca_file '/nowhere': no such file", { ca_file = "/nowhere" })
         raises("tls.ca_path '/nowhere': not a folder", { ca_path = "/nowhere" })
+        raises("tls.ca_file '/dev/null': no certificate", { ca_file = "/dev/null" })
         raises("tls.ca holds no certificate", { ca = "nothing" })
+        raises("tls.ca '(PEM)': bad", { ca = BROKEN })
+        raises("tls.ca '(PEM)': bad", { ca = text_of "root.pem" .. BROKEN })
         raises("tls.cert '/nowhere': no such file", { cert = "/nowhere" })
+        raises("good.key': no certificate in PEM form is in it", { cert = made:path "good.key" })
+        raises("tls.cert '(PEM)': bad", { cert = text_of "client.pem" .. BROKEN,
+            key = made:path "client.key" })
+        raises("client.pem': no private key in PEM form is in it; tls.key names its file",
+            { cert = made:path "client.pem" })
+        raises("root.pem': no private key in PEM form is in it",
+            { cert = made:path "client.pem", key = made:path "root.pem" })
         raises("is not the key of tls.cert", {
             cert = made:path "client.pem", key = made:path "good.key",
         })
@@ -249,6 +277,20 @@ describe("options", function()
         raises("bad argument 'tls.verify' (boolean expected", { verify = 0 })
         raises("unknown option 'tls.verfy'", { verfy = false })
         raises("bad argument 'tls' (table expected", true)
+        raises("bad argument 'tls.server_name' (host name or address", { server_name = "a b" })
+        raises("bad argument 'tls.server_name' (host name or address", { server_name = ".a" })
+        raises("bad argument 'tls.server_name' (string without NUL", { server_name = "a\0b" })
+        raises("bad argument 'tls.alpn' (list of protocol names", { alpn = { "" } })
+        raises("\"1.2\" or \"1.3\"", { min_version = "1.3", max_version = "1.2" })
+    end)
+
+    it("take certificates and keys as PEM, and both from one file", function()
+        local cert, key = text_of "client.pem", text_of "client.key"
+        for _, tls in ipairs {
+            { cert = cert, key = key }, { cert = cert .. key }, { cert = key .. cert },
+        } do
+            http.client({ tls = tls }):close()
+        end
     end)
 
     it("open a key with its password and never ask at the terminal", function()

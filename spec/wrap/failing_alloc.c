@@ -1,8 +1,10 @@
 /* failing_alloc.c - linked into a moonwire.core of its own in front of what
  * asks for memory: one wanted allocation fails, or it and all that follow, of
- * the core's own, of uriparser's in its name and, if wanted, of Lua's. */
+ * the core's own, of uriparser's in its name and, if wanted, of Lua's and
+ * OpenSSL's. */
 #include <lauxlib.h>
 #include <lua.h>
+#include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@ static struct {
     long left;       /* allocations until the one that fails; 0: none does */
     bool all;        /* that follow fail too */
     bool in_lua;     /* Lua's count as well */
+    bool in_tls;     /* OpenSSL's count as well */
     long failed;     /* since it was armed */
     long live;       /* blocks that the core has not freed, since ever */
     lua_Alloc alloc; /* Lua's own, with its argument */
@@ -148,6 +151,44 @@ __wrap_uriFreeUriMembersA(UriUriA *uri)
     uriFreeUriMembersMmA(uri, &uri_memory);
 }
 
+/* OpenSSL keeps some for ever, so a first use comes before any counting. */
+static void *
+tls_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (size == 0)
+        return NULL;
+    return state.in_tls ? __wrap_malloc(size) : count(__real_malloc(size));
+}
+
+static void
+tls_free(void *block, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    __wrap_free(block);
+}
+
+static void *
+tls_realloc(void *block, size_t size, const char *file, int line)
+{
+    if (size == 0) {
+        tls_free(block, file, line);
+        return NULL;
+    }
+    if (state.in_tls)
+        return __wrap_realloc(block, size);
+    return block == NULL ? count(__real_realloc(NULL, size))
+                         : __real_realloc(block, size);
+}
+
+__attribute__((constructor)) static void
+take_over_tls(void)
+{
+    (void)CRYPTO_set_mem_functions(tls_malloc, tls_realloc, tls_free);
+}
+
 static void *
 lua_memory(void *arg, void *block, size_t old_size, size_t new_size)
 {
@@ -157,8 +198,9 @@ lua_memory(void *arg, void *block, size_t old_size, size_t new_size)
     return state.alloc(state.alloc_arg, block, old_size, new_size);
 }
 
-/* arm(n, all, in_lua): the n-th allocation from now on fails; with `all` those
- * that follow too; with `in_lua` Lua's are counted as well. */
+/* arm(n, all, in_lua, in_tls): the n-th allocation from now on fails; with
+ * `all` those that follow too; with `in_lua` Lua's are counted as well, with
+ * `in_tls` OpenSSL's. */
 __attribute__((visibility("default"))) int failing_alloc_arm(lua_State *L);
 int
 failing_alloc_arm(lua_State *L)
@@ -170,6 +212,7 @@ failing_alloc_arm(lua_State *L)
     state.left = (long)luaL_checkinteger(L, 1);
     state.all = lua_toboolean(L, 2) != 0;
     state.in_lua = lua_toboolean(L, 3) != 0;
+    state.in_tls = lua_toboolean(L, 4) != 0;
     state.failed = 0;
     return 0;
 }
@@ -180,6 +223,7 @@ int
 failing_alloc_disarm(lua_State *L)
 {
     state.left = 0;
+    state.in_lua = state.in_tls = false;
     lua_pushinteger(L, state.failed);
     return 1;
 }

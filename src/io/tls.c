@@ -164,6 +164,10 @@ judge(struct mw_tls *tls, int result)
         ERR_clear_error();
         return fail(tls, tls->transport);
     }
+    if (mw_tls_has_run_out()) {
+        ERR_clear_error();
+        return fail(tls, MW_ENOMEM);
+    }
     if (SSL_get_verify_result(tls->ssl) != X509_V_OK && !tls->is_ready &&
         !tls->ctx->is_unverified) {
         ERR_clear_error();
@@ -201,15 +205,15 @@ set_host(struct mw_tls *tls)
 
     if (X509_VERIFY_PARAM_set1_ip_asc(param, tls->host))
         return MW_OK;
+    if (mw_tls_has_run_out()) /* an address must not be taken for a name */
+        return MW_ENOMEM;
     ERR_clear_error();
     X509_VERIFY_PARAM_set_hostflags(
         param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (!X509_VERIFY_PARAM_set1_host(param, tls->host, 0) ||
-        !SSL_set_tlsext_host_name(tls->ssl, tls->host)) {
-        ERR_clear_error();
-        return MW_EINVAL;
-    }
+        !SSL_set_tlsext_host_name(tls->ssl, tls->host))
+        return mw_tls_has_run_out() ? MW_ENOMEM : MW_EINVAL;
     return MW_OK;
 }
 
@@ -247,8 +251,10 @@ mw_tls_open(struct mw_tls *tls, struct mw_tls_ctx *ctx, struct mw_tcp *tcp,
     int err = MW_ENOMEM;
 
     assert(tls->ssl == NULL);
-    if (ctx->is_server ? host != NULL : host == NULL || host[0] == '\0')
+    if (ctx->is_server != (host == NULL))
         return MW_EINVAL;
+    if (host != NULL && (host[0] == '\0' || host[0] == '.'))
+        return MW_EINVAL; /* OpenSSL takes ".b" for each name below b */
     mw_tls_deinit(tls);
     ERR_clear_error();
     tls->ctx = mw_tls_ctx_ref(ctx);
@@ -261,8 +267,10 @@ mw_tls_open(struct mw_tls *tls, struct mw_tls_ctx *ctx, struct mw_tcp *tcp,
         err = attach(tls);
     if (err == MW_OK && session != NULL && !SSL_set_session(tls->ssl, session))
         ERR_clear_error(); /* then it begins afresh */
-    if (err != MW_OK)
+    if (err != MW_OK) {
+        ERR_clear_error();
         mw_tls_deinit(tls);
+    }
     return err;
 }
 

@@ -45,16 +45,32 @@ take_reason(void)
     ERR_clear_error();
     if (code != 0 && ERR_SYSTEM_ERROR(code))
         return mw_err_text(mw_err_from_errno(ERR_GET_REASON(code)));
+    if (ERR_GET_LIB(code) == ERR_LIB_PEM &&
+        ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+        return "no certificate in PEM form is in it";
     return reason != NULL ? reason : "it can't be read";
 }
 
 static int
 refuse(char *detail, const char *what, const char *name)
 {
+    bool has_run_out = mw_tls_has_run_out();
     const char *reason = take_reason();
 
+    if (has_run_out)
+        return MW_ENOMEM;
     mw_tls_say(detail, "%s '%s': %s", what, name, reason);
     return MW_ETLS;
+}
+
+/* Whether the text just ended where the next certificate was looked for. */
+static bool
+is_end_of_pem(void)
+{
+    unsigned long code = ERR_peek_last_error();
+
+    return ERR_GET_LIB(code) == ERR_LIB_PEM &&
+           ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
 }
 
 static bool
@@ -96,13 +112,13 @@ add_pem(SSL_CTX *ssl, const char *pem, char *detail)
         count++;
     }
     BIO_free(bio);
-    if (count == 0) {
-        ERR_clear_error();
-        mw_tls_say(detail, "tls.ca holds no certificate in PEM form");
-        return MW_ETLS;
-    }
-    ERR_clear_error(); /* the end of the text is an error to PEM_read_bio */
-    return MW_OK;
+    if (!is_end_of_pem())
+        return refuse(detail, "tls.ca", "(PEM)");
+    ERR_clear_error();
+    if (count > 0)
+        return MW_OK;
+    mw_tls_say(detail, "tls.ca holds no certificate in PEM form");
+    return MW_ETLS;
 }
 
 static int
@@ -153,7 +169,7 @@ load_bundle(struct mw_tls_ctx *ctx)
     }
     ERR_clear_error();
     (void)snprintf(ctx->source, sizeof(ctx->source),
-        "no CAs: this system has none where they usually are");
+        "nothing, since this system has no CAs where they usually are");
     return MW_OK;
 }
 
@@ -225,6 +241,7 @@ load_chain(SSL_CTX *ssl, BIO *bio)
         if (!done)
             X509_free(cert);
     }
+    done = done && is_end_of_pem();
     if (done)
         ERR_clear_error();
     return done;
@@ -240,34 +257,54 @@ load_cert(SSL_CTX *ssl, const char *text, char *detail)
     return done ? MW_OK : refuse(detail, "tls.cert", shown(text));
 }
 
+/* Why a key can't be used; `where`: the option it was looked for in. */
 static int
-load_key(
-    SSL_CTX *ssl, const char *text, const char *password_text, char *detail)
+refuse_key(const char *where, const char *text, const struct password *password,
+    char *detail)
 {
-    struct password password = {password_text, false};
+    bool is_none = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_OSSL_DECODER;
+    bool has_run_out = mw_tls_has_run_out();
+    const char *reason = take_reason();
+
+    if (has_run_out)
+        return MW_ENOMEM;
+    if (password->was_missed)
+        mw_tls_say(detail,
+            "%s '%s': the key is encrypted: tls.key_password opens it", where,
+            shown(text));
+    else if (is_none && password->text == NULL)
+        mw_tls_say(detail, "%s '%s': no private key in PEM form is in it%s",
+            where, shown(text),
+            strcmp(where, "tls.cert") == 0 ? "; tls.key names its file" : "");
+    else
+        mw_tls_say(detail, "%s '%s': no private key that can be read (%s)",
+            where, shown(text), reason);
+    return MW_ETLS;
+}
+
+static int
+load_key(SSL_CTX *ssl, const struct mw_tls_options *options, char *detail)
+{
+    struct password password = {options->key_password, false};
+    const char *where = options->key ? "tls.key" : "tls.cert";
+    const char *text = options->key ? options->key : options->cert;
     BIO *bio = open_text(text);
     EVP_PKEY *key = NULL;
     int done;
 
     if (bio == NULL)
-        return refuse(detail, "tls.key", shown(text));
+        return refuse(detail, where, shown(text));
     key = PEM_read_bio_PrivateKey(bio, NULL, on_password, &password);
     BIO_free(bio);
-    if (key == NULL) {
-        const char *reason = take_reason();
-
-        if (password.was_missed)
-            reason = "the key is encrypted: tls.key_password opens it";
-        mw_tls_say(detail, "tls.key '%s': no private key that can be read (%s)",
-            shown(text), reason);
-        return MW_ETLS;
-    }
+    if (key == NULL)
+        return refuse_key(where, text, &password, detail);
     done = SSL_CTX_use_PrivateKey(ssl, key);
     EVP_PKEY_free(key);
     if (!done || !SSL_CTX_check_private_key(ssl)) {
-        ERR_clear_error();
+        if (mw_tls_has_run_out())
+            return MW_ENOMEM;
         mw_tls_say(
-            detail, "tls.key '%s' is not the key of tls.cert", shown(text));
+            detail, "%s '%s' is not the key of tls.cert", where, shown(text));
         return MW_ETLS;
     }
     return MW_OK;
@@ -425,11 +462,9 @@ set_up(
     else if (!ctx->is_unverified)
         err = load_system(ctx, detail);
     if (err == MW_OK && options->cert != NULL) {
-        const char *key = options->key ? options->key : options->cert;
-
         err = load_cert(ctx->ssl, options->cert, detail);
         if (err == MW_OK)
-            err = load_key(ctx->ssl, key, options->key_password, detail);
+            err = load_key(ctx->ssl, options, detail);
     }
     return err;
 }

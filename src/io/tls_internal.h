@@ -31,6 +31,9 @@ BIO_METHOD *mw_tls_bio_method(void);
 /* Says why a certificate was not accepted. */
 void mw_tls_say_verify(struct mw_tls *tls, X509_STORE_CTX *store);
 
+/* Whether the errors in OpenSSL's queue come of a failed allocation. */
+bool mw_tls_has_run_out(void);
+
 /* Says what the newest error in the queue is, and empties the queue; returns
  * MW_ETLS_ALERT when it is an alert of the peer's, else MW_ETLS. */
 int mw_tls_say_error(struct mw_tls *tls);

@@ -11,6 +11,13 @@
 
 #define NAMES_MOST 10 /* of a certificate that is for somebody else */
 
+bool
+mw_tls_has_run_out(void)
+{
+    return ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE ||
+           ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+}
+
 /* Control bytes of a peer's text have no place in a message. */
 static void
 say_text(char *detail, const unsigned char *text, int len)
@@ -110,11 +117,13 @@ say_unknown_issuer(struct mw_tls *tls, const X509 *cert, int code)
         mw_tls_say(detail, "its CA is not trusted (");
         say_name(detail, X509_get_subject_name(cert));
     } else {
-        mw_tls_say(detail, "its issuer is unknown (");
+        mw_tls_say(detail, "its issuer is unknown and was not sent along (");
         say_name(detail, X509_get_issuer_name(cert));
     }
-    mw_tls_say(detail, "). Looked in %s; tls = { ca_file = ... } names another",
-        mw_tls_ctx_source(tls->ctx));
+    mw_tls_say(detail, "). Looked in %s", mw_tls_ctx_source(tls->ctx));
+    if (!tls->ctx->is_server)
+        mw_tls_say(
+            detail, "; tls = { ca_file = ... } names what to trust instead");
 }
 
 void

@@ -142,7 +142,12 @@ local function check_names(opts, known, level)
                 level + 1)
         elseif type(value) ~= expected or value == "" then
             errors.argument(level + 1, "tls." .. name, expected, value)
+        elseif expected == "string" and value:find("\0", 1, true) then
+            errors.argument(level + 1, "tls." .. name, "string without NUL", value)
         end
+    end
+    if opts.server_name and not opts.server_name:find "^[%w_:-][%w_.:-]*$" then
+        errors.argument(level + 1, "tls.server_name", "host name or address", opts.server_name)
     end
     if opts.key and not opts.cert then
         error("bad argument 'tls.key' (there is no tls.cert that it belongs to)", level + 1)

@@ -10,7 +10,7 @@ local PIECE = 16384
 ---@field private below table a socket object
 ---@field private owed integer? bytes that are on their way, but of which the caller wasn't told
 ---@field private has_to_send boolean the socket below took no more
----@field private writing boolean somebody waits to write
+---@field private writer moonwire.core.Thread? whoever waits to write
 ---@field private both moonwire.core.Thread? whoever waits to read, in both directions
 local methods = {}
 local Layer = { __index = methods, __name = "moonwire.TlsLayer" }
@@ -137,19 +137,17 @@ function methods:wait(handle, direction, seconds)
             self.both:wake(0) -- it looks again, and leaves that direction to us
             self.both = nil
         end
-        self.writing = true
-        local code = below.wait(below, handle, direction, seconds)
-        self.writing = false
-        return code
-    elseif self.has_to_send and not self.writing then
-        self.both = handle
-        local code = below.wait(below, handle, "both", seconds)
-        if self.both == handle then
-            self.both = nil
-        end
-        return code
+        self.writer = handle
+    elseif self.has_to_send and not self.writer then
+        self.both, direction = handle, "both"
     end
-    return below.wait(below, handle, direction, seconds)
+    local code = below.wait(below, handle, direction, seconds)
+    if self.writer == handle then
+        self.writer = nil
+    elseif self.both == handle then
+        self.both = nil
+    end
+    return code
 end
 
 function methods:is_quiet()
@@ -221,7 +219,8 @@ local layer = {}
 ---@return moonwire.TlsLayer
 function layer.new(tls, below)
     return setmetatable({
-        tls = tls, below = below, has_to_send = false, writing = false, owed = nil, both = nil,
+        tls = tls, below = below, has_to_send = false, owed = nil, writer = nil,
+        both = nil,
     }, Layer)
 end
 
