@@ -56,6 +56,7 @@ local NO_OPTIONS = {}
 ---@field backend moonwire.Backend
 ---@field close_reason string? once it is closed; "upgraded" once it is detached
 ---@field unfit string? why it can't be used any more, found out while it was idle
+---@field kept boolean it was idle before its first request, so it may be stale then
 ---@field lifetime number? seconds the peer lets it be idle, where it has said so
 ---@field private h1 moonwire.core.H1
 ---@field private current {response: moonwire.Response?} weak: an unread response may be collected
@@ -216,6 +217,7 @@ end
 ---@package
 function methods:put_aside()
     if self.state == "new" then
+        self.kept = true
         move(self, "idle")
         self.stream:watch(look, self)
     end
@@ -540,6 +542,7 @@ function M.new(stream, opts)
         created = now,
         last_used = now,
         sender = false,
+        kept = false,
         since = nil,
     }, Connection)
 end

@@ -64,6 +64,24 @@ describe("client:preconnect", function()
         end)
     end)
 
+    it("has a request sent again whose connection was stale, as over one that was used", function()
+        local dies = true
+        with_client(nil, function(client, _, log)
+            assert.equal(2, client:preconnect("http://h/", 2))
+            local response = assert(client:get("http://h/"))
+            assert.equal("ok", response:text())
+            assert.equal(3, #log.peers) -- once more, over a fresh one
+            assert.equal(1, client:stats().retries_stale)
+        end, function(_, _, peer)
+            if dies then
+                dies = false
+                peer:reset()
+                return nil
+            end
+            return kit.OK
+        end)
+    end)
+
     it("says why there is none", function()
         with_client({ timeout = { connect = 2 } }, function(client, m)
             fails("connect", "connect", client:preconnect("http://h:81/", 2))

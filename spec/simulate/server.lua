@@ -260,6 +260,7 @@ function server.accept(world, peer, place)
     local number = #world.connections + 1
     local conn = {
         world = world, peer = peer, place = place, number = number, served = 0, buffer = "",
+        accepted_at = world:now(),
         state = "between", queue = {}, first = 1,
         chance = random.new(("server %d %d"):format(world.seed, number)),
         on_begin = on_begin, on_head = on_head, on_body = on_body, on_complete = begin_answer,

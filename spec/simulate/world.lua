@@ -74,6 +74,12 @@ local function is_without_expect(exchange, before)
         and is_whole_still(exchange.request)
 end
 
+-- Whether a connection may have been idle before its first request.
+local function may_have_been_kept(self, exchange)
+    return exchange.at > exchange.conn.accepted_at
+        or self.counts["kept an unused connection"]
+end
+
 -- A request has come a second time: that is for stale connections only.
 local function check_repetition(self, exchange, before)
     local request = exchange.request
@@ -87,7 +93,8 @@ local function check_repetition(self, exchange, before)
         or not REPEATABLE[request.method] and not request.key and "although it is a "
             .. request.method
         or not is_whole_still(request) and "although its body can't be rewound"
-        or not before.reused and "although its connection was new"
+        or not before.reused and not may_have_been_kept(self, before)
+            and "although its connection was new"
         or before.begun and not before.conn.lossy and "although it was answered"
         or exchange.reused and "over a used connection"
     if problem then
@@ -164,7 +171,13 @@ local function watch_pool(self, pool)
             elseif name == "opened" and first.spare then
                 self:count "a dial that nobody waited for succeeded"
             end
+            local slot = name == "cancel" and first.slot or first
             local a, b = method(this, first, ...)
+            local connection = type(slot) == "table" and slot.connection
+            if connection and connection.requests == 0
+                and (slot.state == "idle" or name == "give_back") then
+                self:count "kept an unused connection"
+            end
             local ok, problem = pcall(audit.check, this)
             if not ok then
                 self:violate("after pool:%s: %s", name, tostring(problem))

@@ -36,7 +36,7 @@ local function is_safe_to_retry(connection, err)
     local body = data.body
     return err.kind == "closed"
         and err.code ~= "ECLOSED" -- on this side
-        and connection.reused
+        and (connection.reused or connection.kept)
         and err.bytes_received == 0
         and (body == nil or body.rewindable or not connection.body_opened)
         and (err.bytes_sent == 0 or data.repeatable)
