@@ -19,6 +19,11 @@
  * Who listens isn't given it: its peer may let it wait for longer than that. */
 #define USER_TIMEOUT 30000
 
+/* Seconds for which it is taken for true that nothing has come since all was
+ * read.  A look costs a system call, and what comes right after it is not seen
+ * either way. */
+#define DRY_SECONDS 0.0001
+
 /* -- open and close -------------------------------------------------------- */
 
 static void
@@ -80,6 +85,7 @@ static void
 adopt(struct mw_tcp *tcp, int fd)
 {
     tcp->fd = fd;
+    tcp->dry_at = 0;
     mw_watch_init(&tcp->read, tcp->loop, fd, EV_READ);
     mw_watch_init(&tcp->write, tcp->loop, fd, EV_WRITE);
     mw_loop_add(tcp->loop, &tcp->handle);
@@ -163,18 +169,19 @@ mw_tcp_connect(struct mw_tcp *tcp, const struct mw_address *address,
     fd = open_client(&to, from);
     if (fd < 0)
         return fd;
-    if (connect(fd, &to.any, len) == 0) {
-        adopt(tcp, fd);
-        return MW_OK;
+    if (connect(fd, &to.any, len) == 0)
+        err = MW_OK;
+    else if (errno == EINPROGRESS)
+        err = MW_EAGAIN;
+    else /* A unix socket whose queue is full says EAGAIN, but no event will
+          * tell when there is room: it is a refusal. */
+        err = mw_err_from_errno(errno == EAGAIN ? ECONNREFUSED : errno);
+    if (err != MW_OK && err != MW_EAGAIN) {
+        close(fd);
+        return err;
     }
-    if (errno == EINPROGRESS) {
-        adopt(tcp, fd);
-        return MW_EAGAIN;
-    }
-    /* A unix socket whose queue is full says EAGAIN, but no event will tell
-     * when there is room: it is a refusal. */
-    err = mw_err_from_errno(errno == EAGAIN ? ECONNREFUSED : errno);
-    close(fd);
+    adopt(tcp, fd);
+    tcp->read.is_dry = true; /* whatever has come, an event will tell */
     return err;
 }
 
@@ -265,6 +272,10 @@ mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
     if (got == 0)
         return MW_EOF;
     *count = (size_t)got;
+    if ((size_t)got < len) {
+        tcp->read.is_dry = true;
+        tcp->dry_at = mw_now();
+    }
     return MW_OK;
 }
 
@@ -273,7 +284,8 @@ mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
 {
     int err;
 
-    if (!mw_tcp_is_closed(tcp) && !mw_loop_slice_left(tcp->loop))
+    if (!mw_tcp_is_closed(tcp) &&
+        (tcp->read.is_dry || !mw_loop_slice_left(tcp->loop)))
         return MW_EAGAIN;
     err = mw_tcp_recv_now(tcp, data, len, count);
     if (err == MW_OK)
@@ -326,6 +338,8 @@ mw_tcp_is_quiet(struct mw_tcp *tcp)
 
     if (mw_tcp_is_closed(tcp))
         return false;
+    if (tcp->read.is_dry && mw_now() - tcp->dry_at < DRY_SECONDS)
+        return true;
     return recv(tcp->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 &&
            mw_err_from_errno(errno) == MW_EAGAIN;
 }

@@ -15,6 +15,7 @@ struct mw_tcp {
     struct mw_handle handle;
     struct mw_loop *loop; /* a reference; NULL after deinit */
     int fd;               /* owned; -1: closed */
+    double dry_at;        /* when it was seen that all is read */
     struct mw_watch read;
     struct mw_watch write;
 };
@@ -38,10 +39,13 @@ int mw_tcp_listen(
     struct mw_tcp *tcp, const struct mw_address *address, int backlog);
 int mw_tcp_accept(struct mw_tcp *tcp, struct mw_tcp *into);
 
-/* Receives 1 to len bytes into *count, or MW_EOF.  len > 0. */
+/* Receives 1 to len bytes into *count, or MW_EOF.  len > 0.  A recv() that has
+ * given less than was asked for has emptied the socket: until an event says
+ * otherwise the answer is MW_EAGAIN without another one. */
 int mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count);
 
-/* The same, whatever is left of the running thread's slice. */
+/* The same, but it looks, whatever is known and whatever is left of the
+ * running thread's slice. */
 int mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count);
 
 /* Sends at least 1 byte. */
@@ -54,7 +58,8 @@ int mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
  * from it or sends over it. */
 void mw_tcp_guard(struct mw_tcp *tcp, double token);
 
-/* True when there is nothing to read, not even an end or an error. */
+/* True when there is nothing to read, not even an end or an error.  It looks,
+ * unless that was seen within the last tenth of a millisecond. */
 bool mw_tcp_is_quiet(struct mw_tcp *tcp);
 
 /* No more will be sent. */

@@ -339,6 +339,7 @@ on_event(struct ev_loop *ev, ev_io *io, int events)
     struct mw_watch *watch = mw_container_of(io, struct mw_watch, io);
 
     (void)ev;
+    watch->is_dry = false;
     if (watch->waiter == NULL || (events & (EV_WRITE | EV_ERROR)) != 0)
         stop_watch(watch);
     if (watch->waiter != NULL)

@@ -43,6 +43,7 @@ struct mw_watch {
     struct mw_loop *loop;     /* borrowed from its owner */
     struct mw_waiter *waiter; /* borrowed; NULL: nobody waits */
     bool is_on;
+    bool is_dry; /* a reader: all was read, and no event has come since */
     enum mw_guard guard;
     struct mw_link stirred;
     double token; /* its owner's name for it */
