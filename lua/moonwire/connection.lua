@@ -80,15 +80,6 @@ local function move(self, state)
     self.state = state
 end
 
--- A peer's lifetime for idle connections, and whether it wants no further request at all.
-local function lifetime_of(self)
-    local timeout, max = self.h1:keep_alive()
-    if timeout and timeout <= 1 or max and max <= 1 then
-        return nil, true
-    end
-    return timeout and min(timeout - 1, LIFETIME_LIMIT)
-end
-
 local function forget_exchange(self)
     self.data, self.on_informational, self.progress = nil, nil, nil
     self.current.response = nil
@@ -160,19 +151,23 @@ local function judge(self, data)
         return "peer_closed_idle"
     end
     self.h1:feed(data)
+    self.bytes_in_before = self.bytes_in_before + #data
     return self.h1:next() ~= "need_data" and "unsolicited" or nil
 end
 
 -- A look at an idle connection, which never waits.
 local function is_fit(self)
     local stream = self.stream
-    while not self.unfit and not stream:is_quiet() do
+    if self.unfit or stream:is_quiet() then
+        return not self.unfit
+    end
+    repeat
         local data = stream:read_now(IDLE_BYTES)
         if data == "" then
             break
         end
         self.unfit = judge(self, data)
-    end
+    until self.unfit
     return not self.unfit
 end
 
@@ -189,22 +184,21 @@ end
 
 --- For the connection's own parts: both messages are complete, or as complete as they will be.
 ---@package
-function methods:settle()
-    local reusable, reason = self.h1:reusable()
-    if reusable then
-        local lifetime, worn_out = lifetime_of(self)
-        self.lifetime = lifetime
-        if worn_out then
-            reusable, reason = false, "keep_alive_limit"
-        end
+---@param now number
+function methods:settle(now)
+    local reusable, timeout, max, bytes_in, bytes_out, body_in = self.h1:finish()
+    local reason = not reusable and timeout
+    if reusable and (timeout and timeout <= 1 or max and max <= 1) then
+        reason = "keep_alive_limit"
     end
-    self.last_used = self.backend:now()
-    if not reusable then
+    self.last_used = now
+    if reason then
         self:shut(self.was_refused and "early_response" or reason)
         forget_exchange(self)
         return
     end
-    self.h1:restart()
+    self.lifetime = timeout and min(timeout - 1, LIFETIME_LIMIT)
+    self.bytes_in_before, self.bytes_out_before, self.body_in_before = bytes_in, bytes_out, body_in
     forget_exchange(self)
     move(self, "idle")
     self.stream:watch(look, self)
@@ -257,10 +251,9 @@ local function check_options(opts, level)
     end
 end
 
-local function begin(self, data, opts)
-    local bytes_in, bytes_out, body_in = self.h1:bytes()
+local function begin(self, data, opts, now)
     self.data = data
-    self.started = self.backend:now()
+    self.started = now
     self.deadline = opts.deadline or math.huge
     self.headers_timeout = opts.headers_timeout or HEADERS_TIMEOUT
     self.idle_timeout = opts.idle_timeout or IDLE_TIMEOUT
@@ -268,8 +261,7 @@ local function begin(self, data, opts)
     self.on_informational = opts.on_informational
     self.progress = opts.progress
     self.reused = self.requests > 0
-    self.bytes_in_before, self.bytes_out_before = bytes_in, bytes_out
-    self.body_in_before, self.body_seen = body_in, 0
+    self.body_seen = 0
     self.sent_at, self.read_until, self.write_error = nil, nil, nil
     self.received, self.has_head, self.was_refused, self.body_opened = false, false, false, false
 end
@@ -290,7 +282,7 @@ local function refuse(self, data)
 end
 
 local function refuse_unfit(self, data, opts)
-    begin(self, data, opts)
+    begin(self, data, opts, self.backend:now())
     local err = failure.complete(self, errors.new {
         kind = "closed", phase = "write", code = "EOF",
         message = self.unfit == "unsolicited"
@@ -310,10 +302,11 @@ local function refuse_unasked(self, data, opts)
         return nil
     end
     self.h1:feed(said)
+    self.bytes_in_before = #said
     if self.h1:next() == "need_data" then
         return nil -- an empty line
     end
-    begin(self, data, opts)
+    begin(self, data, opts, self.backend:now())
     local _, err = self:fail(failure.unsolicited(said))
     self.data = nil
     return err
@@ -321,9 +314,9 @@ end
 
 -- A request whose time is over, or whose task is cancelled, isn't begun: the connection stays as
 -- it is.
-local function refuse_late(self, data, opts)
+local function refuse_late(self, data, opts, now)
     local backend = self.backend
-    local thread, now = threads.of(backend), backend:now()
+    local thread = threads.of(backend)
     local err
     if thread.cancelled or thread.deadline <= now then
         local code = backend:wait(now) -- tells the scope whose deadline it was
@@ -333,7 +326,7 @@ local function refuse_late(self, data, opts)
     else
         return nil
     end
-    begin(self, data, opts)
+    begin(self, data, opts, now)
     failure.complete(self, err)
     self.data = nil
     return err
@@ -360,19 +353,16 @@ end
 local function send(self, head, reader, asks, opts)
     local h1 = self.h1
     local body = self.data.body
-    h1:send_request(head)
     if reader or asks then
+        h1:send_request(head)
         self.body_opened = reader ~= nil
         sender.start(self, reader, asks and (opts.expect_timeout or EXPECT_TIMEOUT))
         return true
     end
-    if body and body.text ~= "" then
-        h1:send_body(body.text)
-    end
-    h1:send_end()
+    h1:send_whole(head, body and body.text)
     local sent, err = self.stream:try_flush(h1)
     if sent then
-        self.sent_at = self.backend:now()
+        self.sent_at = self.started -- a moment ago
     elseif sent == false then
         sender.start(self)
     elseif err.kind == "closed" then
@@ -420,7 +410,8 @@ function methods:request(request, opts, since)
     if state == "idle" and not is_fit(self) then
         return refuse_unfit(self, data, opts)
     end
-    local refused = refuse_late(self, data, opts)
+    local now = self.backend:now()
+    local refused = refuse_late(self, data, opts, now)
         or state == "new" and not self.stream:is_quiet() and refuse_unasked(self, data, opts)
     if refused then
         return nil, refused
@@ -434,7 +425,7 @@ function methods:request(request, opts, since)
         end
     end
     move(self, "active")
-    begin(self, data, opts)
+    begin(self, data, opts, now)
     if self.trace then
         trace_request(self, head)
     end
@@ -443,12 +434,12 @@ function methods:request(request, opts, since)
     if not ok then
         return nil, err
     end
-    head, err = receiver.receive_head(self)
-    if not head then
-        return nil, err
+    local status, reason, version, headers = receiver.receive_head(self)
+    if not status then
+        return nil, reason
     end
     self.has_head = true
-    return receiver.make_response(self, head)
+    return receiver.make_response(self, status, reason, version, headers)
 end
 
 -- Around an exchange ------------------------------------------------------------------------------
@@ -530,6 +521,9 @@ function M.new(stream, opts)
         id = last_id,
         stream = stream,
         backend = stream.backend,
+        bytes_in_before = 0,
+        bytes_out_before = 0,
+        body_in_before = 0,
         h1 = core.h1("client", opts.limits, opts.compat),
         state = "new",
         origin = opts.origin,

@@ -33,7 +33,9 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 ---@field history moonwire.Response[] redirects that led here
 ---@field request moonwire.Request
 ---@field upload_complete boolean the request's body went out whole
+---@field package data table the request's fields
 ---@field package connection moonwire.Connection? until the body has ended
+---@field package carrier moonwire.Stream what it came over
 ---@field package held_back boolean? the server answered instead of asking for the body
 ---@field package stream moonwire.Stream|false|nil for upgrade(); false: it was taken
 ---@field package buffered string? body bytes that the codec has given out already
@@ -65,8 +67,24 @@ function lazy.history(self)
     return history
 end
 
+function lazy.ok(self)
+    return self.status >= 200 and self.status < 300
+end
+
+function lazy.url(self)
+    return self.data.url
+end
+
+function lazy.request(self)
+    return self.data.value
+end
+
+function lazy.tls(self)
+    return self.carrier.tls
+end
+
 function lazy.timing(self)
-    local opening = not self.reused and self.opening or REUSED
+    local opening = not self.reused and self.carrier.timing or REUSED
     return {
         total = (self.finished or self.backend:now()) - self.started,
         first_byte = self.first_byte - self.started,
@@ -106,34 +124,31 @@ getmetatable(guard).__gc = function(proxy)
 end
 
 --- For connection.lua: a response whose head is there.
----@param head table status, reason, http_version, headers
+---@param status integer
+---@param reason string
+---@param version string
+---@param headers moonwire.core.Headers
 ---@param connection moonwire.Connection
----@param data table the request's fields
+---@param now number
 ---@return moonwire.Response
-function M.new(head, connection, data)
-    local status, stream = head.status, connection.stream
-    return setmetatable({
+function M.new(status, reason, version, headers, connection, now)
+    return setmetatable({ -- of 16 fields, which is what a table has room for without growing
         status = status,
-        reason = head.reason,
-        ok = status >= 200 and status < 300,
-        http_version = head.http_version,
-        headers = head.headers,
-        url = data.url,
-        request = data.value,
-        upload_complete = true,
+        reason = reason,
+        http_version = version,
+        headers = headers,
+        data = connection.data,
         connection = connection,
         backend = connection.backend,
+        carrier = connection.stream,
         started = connection.started,
-        first_byte = connection.backend:now(),
+        first_byte = now,
         reused = connection.reused,
-        opening = stream.timing,
-        tls = stream.tls,
+        upload_complete = not connection.sender and not connection.was_refused,
         max_body = connection.max_body,
         from = 1,
         buffered = nil,
         finished = nil,
-        failure = nil,
-        guard = nil,
     }, Response)
 end
 

@@ -49,10 +49,13 @@ function methods:request(bytes)
 end
 
 --- Writes a response head down.
----@param head table http_version, status, reason, headers: of the codec, or a response
-function methods:response(head)
-    self:line("<", ("HTTP/%s %d %s"):format(head.http_version, head.status, head.reason or ""))
-    for name, value in head.headers:each() do
+---@param status integer
+---@param reason string
+---@param version string
+---@param headers moonwire.core.Headers
+function methods:response(status, reason, version, headers)
+    self:line("<", ("HTTP/%s %d %s"):format(version, status, reason))
+    for name, value in headers:each() do
         self:line("<", name .. ": " .. shown(name, value))
     end
     self:line("<", "")

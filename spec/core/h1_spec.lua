@@ -2,9 +2,9 @@
 
 local trace_of = require "spec.support.trace"
 
-local function compare(trace, how, segments, max)
+local function compare(trace, how, segments, max, joined)
     local expected = table.concat(trace.expected, "\n")
-    local got = table.concat(trace_of.replay(trace, segments, max), "\n")
+    local got = table.concat(trace_of.replay(trace, segments, max, joined), "\n")
     if got ~= expected then -- building the message for each of many cuts takes too long
         assert.equal(expected, got, how)
     end
@@ -22,6 +22,7 @@ describe("golden traces", function()
         it(trace.name .. " (" .. path:match "([^/]+)%.txt$" .. ")", function()
             for how, segments in trace_of.cuts(trace) do
                 compare(trace, how, segments)
+                compare(trace, how .. ", several steps at once", segments, nil, true)
             end
             for how, segments in trace_of.cuts(trace) do
                 compare(trace, how .. ", read by 3", segments, 3)

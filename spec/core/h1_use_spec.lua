@@ -196,6 +196,55 @@ describe("reading", function()
         assert.equal("OK", final.reason)
     end)
 
+    it("keeps a head that is sent again and again alive, and whatever body goes with it", function()
+        local h1 = core.h1 "client"
+        for _, length in ipairs { 0, 3, 3, 50000, 0 } do
+            local headers = core.headers()
+            headers:add("Host", "h")
+            local head = core.request_head("POST", "/" .. length, headers, length)
+            for i = 1, 3 do
+                local body = ("abc"):rep(length / 3 + 1):sub(1, length)
+                assert(h1:send_whole(head, length > 0 and body .. "" or nil))
+                if i == 3 then
+                    head = nil
+                end
+                body = nil -- luacheck: ignore 311
+                collectgarbage()
+                local sent = h1:output(1e6)
+                assert.equal(length, #sent:match "\r\n\r\n(.*)$")
+                assert.matches("^POST /" .. length .. " ", sent)
+                h1:output_sent(#sent)
+                h1:feed(reply "")
+                assert.equal("head", (h1:next_head()))
+                assert.same({ nil, "end" }, { h1:next_ready() })
+                assert.is_true((h1:finish()))
+            end
+        end
+    end)
+
+    it("says what is wrong with a body that is sent whole", function()
+        local headers = core.headers()
+        headers:add("Host", "h")
+        local head = core.request_head("POST", "/", headers, 3)
+        for body, problem in pairs { abcd = "EBODY_LONG", ab = "EBODY_SHORT" } do
+            local h1 = core.h1 "client"
+            local ok, code = h1:send_whole(head, body)
+            assert.is_nil(ok)
+            assert.equal(problem, core.error_name(code))
+            assert.is_false((h1:finish()))
+        end
+        local h1 = core.h1 "client"
+        assert(h1:send_whole(head, "abc"))
+        assert.same({ nil, codes.ESTATE }, { h1:send_whole(head, "abc") })
+        assert.same({ false, "incomplete" }, { h1:finish() })
+        assert.has_error(function()
+            h1:send_whole("GET / HTTP/1.1")
+        end)
+        assert.has_error(function()
+            core.h1("client"):send_whole(head, {})
+        end)
+    end)
+
     it("keeps the bytes it was fed alive", function()
         local h1 = client()
         h1:feed(reply(("abc"):rep(1000)))

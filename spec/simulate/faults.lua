@@ -104,10 +104,16 @@ fault("a piece of a body is dropped", "codec", "next", function(next_event)
     end
 end)
 
-fault("a connection that its server closes is kept", "codec", "reusable", function(reusable)
+local function keep_closing(h1, reusable, reason, ...)
+    if reason == "close_header" then
+        return true, nil, nil, h1:bytes()
+    end
+    return reusable, reason, ...
+end
+
+fault("a connection that its server closes is kept", "codec", "finish", function(finish)
     return function(h1)
-        local is_reusable, reason = reusable(h1)
-        return is_reusable or reason == "close_header", reason
+        return keep_closing(h1, finish(h1))
     end
 end)
 
@@ -162,8 +168,8 @@ fault("a body that gives up is taken for whole", "generator", "read", function(r
 end)
 
 fault("every upload is complete", "receiver", "make_response", function(make_response)
-    return function(self, head)
-        local response = make_response(self, head)
+    return function(...)
+        local response = make_response(...)
         response.upload_complete = true
         return response
     end

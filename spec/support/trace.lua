@@ -212,15 +212,58 @@ function Replay:answer()
     if not reusable then
         return reason == "upgraded"
     end
-    assert(self.h1:restart())
+    self:restart()
     return true
+end
+
+-- The next event by the calls that take several steps at once.
+function Replay:next_joined()
+    local h1 = self.h1
+    if self.in_body then
+        local text, event, detail = h1:next_ready()
+        table.insert(self.body, text)
+        self.in_body = event == "need_data"
+        if event == "end" then
+            assert((detail == nil) == (h1:trailers() == nil), "other trailers than trailers()")
+        end
+        return event, detail
+    end
+    local event, first, second, version, headers = h1:next_head()
+    if headers then
+        local head = h1:head()
+        assert(first == (head.status or head.method) and second == (head.reason or head.target)
+            and version == head.http_version and tostring(headers) == tostring(head.headers),
+            "another head than head()")
+    end
+    self.in_body = event == "head"
+    return event, first
+end
+
+function Replay:next()
+    if self.joined then
+        return self:next_joined()
+    end
+    return self.h1:next(self.max)
+end
+
+function Replay:restart()
+    if not self.joined then
+        return assert(self.h1:restart())
+    end
+    local timeout, max = self.h1:keep_alive()
+    local before = { self.h1:bytes() }
+    local got = { self.h1:finish() }
+    assert(got[1] and got[2] == timeout and got[3] == max, "finish gives something else")
+    for i = 1, 4 do
+        assert(got[3 + i] == before[i], "finish gives other counts")
+    end
 end
 
 -- Takes all events that the bytes so far give.  Returns false when nothing more can come.
 function Replay:drain()
     local h1 = self.h1
     while true do
-        local event, data = h1:next(self.max)
+        local event, data = self:next()
         if event == "body" then
             table.insert(self.body, data)
         elseif event == "need_data" then
@@ -257,7 +300,7 @@ function Replay:feed(segments)
     local h1, rest, goes_on = self.h1, {}, true
     for i, pieces in ipairs(segments) do
         if i > 1 and goes_on then
-            assert(h1:restart())
+            self:restart()
             send_request(h1, self.trace.requests[i])
         end
         for _, piece in ipairs(pieces) do
@@ -279,11 +322,13 @@ end
 --- Replays a trace whose segments come in these pieces.
 ---@param segments string[][]
 ---@param max? integer body bytes taken at once
+---@param joined? boolean by the calls that take several steps at once
 ---@return string[] events
-function M.replay(trace, segments, max)
+function M.replay(trace, segments, max, joined)
     local h1 = core.h1(trace.role, trace.limits, trace.compat)
-    local self = setmetatable({ trace = trace, h1 = h1, out = {}, body = {}, at = 0, max = max },
-        Replay)
+    local self = setmetatable({
+        trace = trace, h1 = h1, out = {}, body = {}, at = 0, max = max, joined = joined,
+    }, Replay)
     if trace.role == "client" and trace.requests[1] then
         send_request(h1, trace.requests[1])
     end

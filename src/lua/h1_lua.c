@@ -16,7 +16,8 @@
 struct h1_object {
     const struct mwL_type *type;
     struct mw_h1 *h1; /* owned; NULL before and after its life */
-    bool holds_input; /* what is anchored at the moment */
+    const struct mw_h1_request *holds_head; /* what is anchored at the moment */
+    bool holds_input;
     bool holds_body;
 };
 
@@ -27,6 +28,11 @@ enum {
     ANCHOR_INPUT = 1,
     ANCHOR_HEAD,
     ANCHOR_BODY
+};
+
+/* Pieces of a body on the stack before they are joined. */
+enum {
+    READY_PIECES = 16
 };
 
 /* Upvalues of the methods that give events and heads: strings made once. */
@@ -263,6 +269,36 @@ l_h1_next_to_file(lua_State *L)
     return 3;
 }
 
+/* The body bytes that take no more input, nil where there are none, and the
+ * event behind them. */
+static int
+l_h1_next_ready(lua_State *L)
+{
+    struct h1_object *object = check_object(L);
+    int event = mw_h1_next(object->h1, SIZE_MAX);
+    const struct mw_headers *trailers;
+    struct mw_slice body;
+
+    lua_settop(L, 1);
+    while (event == MW_H1_BODY) {
+        body = mw_h1_body_borrow(object->h1);
+        lua_pushlstring(L, body.data, body.len);
+        event = mw_h1_next(object->h1, SIZE_MAX);
+        if (lua_gettop(L) == READY_PIECES)
+            lua_concat(L, READY_PIECES - 1);
+    }
+    if (lua_gettop(L) == 1)
+        lua_pushnil(L);
+    else
+        lua_concat(L, lua_gettop(L) - 1);
+    push_event(L, object, event);
+    trailers = event == MW_H1_END ? mw_h1_trailers_borrow(object->h1) : NULL;
+    if (trailers == NULL)
+        return event < 0 ? 3 : 2;
+    mwL_push_headers(L, trailers);
+    return 3;
+}
+
 static void
 set_word(lua_State *L, int key, struct mw_slice text)
 {
@@ -295,6 +331,30 @@ l_h1_head(lua_State *L)
     mwL_push_headers(L, head.headers);
     lua_rawset(L, -3);
     return 1;
+}
+
+/* As next; behind "head" and "informational" the head's parts. */
+static int
+l_h1_next_head(lua_State *L)
+{
+    struct h1_object *object = check_object(L);
+    int event = mw_h1_next(object->h1, SIZE_MAX);
+    struct mw_h1_head head;
+
+    if (event != MW_H1_HEAD && event != MW_H1_INFORMATIONAL)
+        return push_event(L, object, event);
+    lua_pushvalue(L, lua_upvalueindex(WORD_EVENTS + event));
+    head = mw_h1_head_borrow(object->h1);
+    if (head.method.len > 0) {
+        lua_pushlstring(L, head.method.data, head.method.len);
+        lua_pushlstring(L, head.target.data, head.target.len);
+    } else {
+        lua_pushinteger(L, head.status);
+        lua_pushlstring(L, head.reason.data, head.reason.len);
+    }
+    lua_pushvalue(L, lua_upvalueindex(head.minor == 0 ? WORD_1_0 : WORD_1_1));
+    mwL_push_headers(L, head.headers);
+    return 5;
 }
 
 static int
@@ -367,15 +427,51 @@ l_h1_keep_alive(lua_State *L)
 
 /* out ---------------------------------------------------------------------*/
 
+/* Argument 2. */
 static int
-l_h1_send_request(lua_State *L)
+send_head(lua_State *L, struct h1_object *object)
 {
-    struct h1_object *object = check_object(L);
     const struct mw_h1_request *request = mwL_check_request_head(L, 2);
     int err = mw_h1_send_request(object->h1, request);
 
-    if (err == MW_OK)
+    if (err == MW_OK && object->holds_head != request) {
         mwL_anchor(L, 1, 2, ANCHOR_HEAD);
+        object->holds_head = request;
+    }
+    return err;
+}
+
+/* Argument `idx`. */
+static int
+send_body(lua_State *L, struct h1_object *object, int idx)
+{
+    size_t len;
+    const char *data = luaL_checklstring(L, idx, &len);
+    int err = mw_h1_send_body(object->h1, data, len);
+
+    if (err == MW_OK && len > 0) {
+        mwL_anchor(L, 1, idx, ANCHOR_BODY);
+        object->holds_body = true;
+    }
+    return err;
+}
+
+static int
+l_h1_send_request(lua_State *L)
+{
+    return mwL_result(L, send_head(L, check_object(L)));
+}
+
+static int
+l_h1_send_whole(lua_State *L)
+{
+    struct h1_object *object = check_object(L);
+    int err = send_head(L, object);
+
+    if (err == MW_OK && !lua_isnoneornil(L, 3))
+        err = send_body(L, object, 3);
+    if (err == MW_OK)
+        err = mw_h1_send_end(object->h1, NULL);
     return mwL_result(L, err);
 }
 
@@ -398,16 +494,7 @@ l_h1_send_response(lua_State *L)
 static int
 l_h1_send_body(lua_State *L)
 {
-    struct h1_object *object = check_object(L);
-    size_t len;
-    const char *data = luaL_checklstring(L, 2, &len);
-    int err = mw_h1_send_body(object->h1, data, len);
-
-    if (err == MW_OK && len > 0) {
-        mwL_anchor(L, 1, 2, ANCHOR_BODY);
-        object->holds_body = true;
-    }
-    return mwL_result(L, err);
+    return mwL_result(L, send_body(L, check_object(L), 2));
 }
 
 static int
@@ -479,6 +566,18 @@ l_h1_output_sent(lua_State *L)
 /* the exchange ------------------------------------------------------------*/
 
 static int
+push_counts(lua_State *L, struct mw_h1 *h1)
+{
+    struct mw_h1_counts counts = mw_h1_counts(h1);
+
+    lua_pushnumber(L, (lua_Number)counts.bytes_in);
+    lua_pushnumber(L, (lua_Number)counts.bytes_out);
+    lua_pushnumber(L, (lua_Number)counts.body_in);
+    lua_pushnumber(L, (lua_Number)counts.body_out);
+    return 4;
+}
+
+static int
 l_h1_reusable(lua_State *L)
 {
     enum mw_h1_reuse reuse = mw_h1_reusable(check_h1(L));
@@ -503,6 +602,30 @@ l_h1_restart(lua_State *L)
     return mwL_result(L, err);
 }
 
+/* reusable, keep_alive, restart and bytes in one. */
+static int
+l_h1_finish(lua_State *L)
+{
+    struct h1_object *object = check_object(L);
+    enum mw_h1_reuse reuse = mw_h1_reusable(object->h1);
+    int64_t timeout;
+    int64_t max;
+
+    mw_h1_keep_alive(object->h1, &timeout, &max);
+    if (reuse == MW_H1_REUSABLE && mw_h1_restart(object->h1) != MW_OK)
+        reuse = MW_H1_BROKEN;
+    lua_pushboolean(L, reuse == MW_H1_REUSABLE);
+    if (reuse != MW_H1_REUSABLE) {
+        lua_pushstring(L, mw_h1_reuse_name(reuse));
+        return 2;
+    }
+    drop_input(L, object);
+    drop_body(L, object);
+    push_hint(L, timeout);
+    push_hint(L, max);
+    return 3 + push_counts(L, object->h1);
+}
+
 static int
 l_h1_done(lua_State *L)
 {
@@ -516,13 +639,7 @@ l_h1_done(lua_State *L)
 static int
 l_h1_bytes(lua_State *L)
 {
-    struct mw_h1_counts counts = mw_h1_counts(check_h1(L));
-
-    lua_pushnumber(L, (lua_Number)counts.bytes_in);
-    lua_pushnumber(L, (lua_Number)counts.bytes_out);
-    lua_pushnumber(L, (lua_Number)counts.body_in);
-    lua_pushnumber(L, (lua_Number)counts.body_out);
-    return 4;
+    return push_counts(L, check_h1(L));
 }
 
 static void
@@ -530,6 +647,8 @@ add_worded_methods(lua_State *L)
 {
     static const luaL_Reg worded[] = {
         {"next", l_h1_next},
+        {"next_head", l_h1_next_head},
+        {"next_ready", l_h1_next_ready},
         {"next_discard", l_h1_next_discard},
         {"next_to_file", l_h1_next_to_file},
         {"head", l_h1_head},
@@ -558,6 +677,7 @@ mwL_open_h1(lua_State *L)
         {"keep_alive", l_h1_keep_alive},
         {"send_request", l_h1_send_request},
         {"send_response", l_h1_send_response},
+        {"send_whole", l_h1_send_whole},
         {"send_body", l_h1_send_body},
         {"send_end", l_h1_send_end},
         {"send_abort", l_h1_send_abort},
@@ -566,6 +686,7 @@ mwL_open_h1(lua_State *L)
         {"output_sent", l_h1_output_sent},
         {"reusable", l_h1_reusable},
         {"restart", l_h1_restart},
+        {"finish", l_h1_finish},
         {"done", l_h1_done},
         {"bytes", l_h1_bytes},
         {NULL, NULL},

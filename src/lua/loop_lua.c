@@ -270,6 +270,14 @@ mwL_wait(lua_State *L, struct mwL_thread *thread, int idx)
     return lua_yield(L, 1);
 }
 
+/* core.can_wait(coroutine): whether it is the one that runs, and may yield. */
+static int
+l_core_can_wait(lua_State *L)
+{
+    lua_pushboolean(L, lua_tothread(L, 1) == L && lua_isyieldable(L));
+    return 1;
+}
+
 static int
 l_thread_wait(lua_State *L)
 {
@@ -540,4 +548,6 @@ mwL_open_loop(lua_State *L)
     mwL_class(L, thread_type.name, thread_methods, thread_meta);
     lua_pushcfunction(L, l_core_loop);
     lua_setfield(L, -2, "loop");
+    lua_pushcfunction(L, l_core_can_wait);
+    lua_setfield(L, -2, "can_wait");
 }

@@ -32,6 +32,10 @@ function core.error_errno(code) end
 ---@param host lightuserdata?
 ---@return moonwire.core.Loop? loop, integer? code EMFILE and its like
 function core.loop(host) end
+--- Whether a coroutine is the one that runs, and may yield.
+---@param coroutine thread?
+---@return boolean
+function core.can_wait(coroutine) end
 
 ---@class moonwire.core.Loop
 local Loop = {}
@@ -119,6 +123,8 @@ function Tcp:recv(max) end
 function Tcp:recv_now(max) end
 --- Receives straight into the codec's buffer; h1:next() then has something to say.
 ---@param h1 moonwire.core.H1
+--- A receive that gives less than there was room for has emptied the socket: until the loop has
+--- told of more, recv and recv_into say EAGAIN without asking the system.
 ---@return integer? n, integer? code EAGAIN, EOF or an error
 function Tcp:recv_into(h1) end
 --- Sends data from byte `from` (1-based) on.
@@ -277,6 +283,10 @@ function core.h1(role, limits, compat) end
 --- Client: begins an exchange with a request head.
 ---@param head moonwire.core.RequestHead
 function H1:send_request(head) end
+--- The same with all of the body, if there is one, and its end.
+---@param head moonwire.core.RequestHead
+---@param body string?
+function H1:send_whole(head, body) end
 --- Server: an informational (1xx) or final response. framing as in request_head; a response that
 --- can't have a body (HEAD, 1xx, 204, 304) gets none. framing "close": ends with the connection.
 --- `opts.close`: says Connection: close and isn't reusable.
@@ -311,6 +321,15 @@ function H1:feed_eof() end
 ---@param max integer?
 ---@return string? event, string|integer|nil data_or_code
 function H1:next(max) end
+--- As next, with the parts of a head behind "head" and "informational" (see head()): status,
+--- reason, http_version and headers, or method, target, http_version and headers.
+---@return string? event, any status_method_or_code, string? reason_or_target, string? http_version
+---@return moonwire.core.Headers? headers
+function H1:next_head() end
+--- All of the body that is here, in one string or nil, and the event behind it, which is never
+--- "body"; behind "end" the trailers, if there are any, and behind nil the code.
+---@return string? body, string? event, moonwire.core.Headers|integer|nil trailers_or_code
+function H1:next_ready() end
 --- As next, but body bytes are counted and dropped: never returns "body".
 function H1:next_discard() end
 --- As next, but body bytes are written to an open io file: never returns "body"; nil, code, "file"
@@ -338,6 +357,12 @@ function H1:reusable() end
 --- Readies a reusable codec for the next exchange (server: leftover bytes stay in line).
 ---@return true? ok, integer? code
 function H1:restart() end
+--- Ends the exchange: reusable, keep_alive, restart and bytes in one.
+---@return boolean reusable the codec is ready for another exchange
+---@return number|string|nil timeout of keep_alive; or the reason why it isn't
+---@return integer? max of keep_alive
+---@return integer? bytes_in, integer? bytes_out, integer? body_in, integer? body_out
+function H1:finish() end
 --- The request is out and its end too / the response is in.
 ---@return boolean sent, boolean received
 function H1:done() end

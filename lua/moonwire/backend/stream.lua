@@ -39,18 +39,20 @@ local function check_writer(self)
     end
 end
 
-local function wait_to_read(self, deadline)
-    thread.check(self.backend)
+local function wait_to_read(self, deadline, now)
+    local backend = self.backend
+    thread.check(backend)
     self.reading = true
-    local code = thread.park(self.backend, deadline or huge, self.core, self.step, "read")
+    local code = thread.park_checked(backend, deadline or huge, self.core, self.step, "read", now)
     self.reading = false
     return code
 end
 
 local function wait_to_write(self, deadline)
-    thread.check(self.backend)
+    local backend = self.backend
+    thread.check(backend)
     self.writing = true
-    local code = thread.park(self.backend, deadline or huge, self.core, self.step, "write")
+    local code = thread.park_checked(backend, deadline or huge, self.core, self.step, "write")
     self.writing = false
     return code
 end
@@ -243,9 +245,10 @@ end
 --- Reads once, straight into a codec.
 ---@param h1 moonwire.core.H1 it must have said "need_data"
 ---@param deadline number?
+---@param asked number? the time, for who has just asked for what it reads: it can't be there yet
 ---@return integer? n bytes; nil without an error: the stream ended, and h1:feed_eof() was called
 ---@return moonwire.Error? err
-function methods:fill(h1, deadline)
+function methods:fill(h1, deadline, asked)
     check_reader(self)
     local buffer = self.buffer
     if buffer ~= "" then
@@ -253,21 +256,20 @@ function methods:fill(h1, deadline)
         h1:feed(buffer)
         return #buffer
     end
-    while true do
-        local n, code = self.core:recv_into(h1)
+    local code = asked and wait_to_read(self, deadline, asked) or 0
+    while code >= 0 do
+        local n
+        n, code = self.core:recv_into(h1)
         if n then
             return n
         elseif code == EOF then
             h1:feed_eof()
             return nil
-        elseif code ~= EAGAIN then
-            return read_error(self, code)
-        end
-        code = wait_to_read(self, deadline)
-        if code < 0 then
-            return read_error(self, code)
+        elseif code == EAGAIN then
+            code = wait_to_read(self, deadline)
         end
     end
+    return read_error(self, code)
 end
 
 --- Sends all that a codec has to say, waiting as needed.

@@ -3,7 +3,7 @@
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
 
-local state = core.state
+local can_wait, state = core.can_wait, core.state
 local ECANCELLED, ETIMEOUT, EDEADLOCK = core.ECANCELLED, core.ETIMEOUT, core.codes.EDEADLOCK
 local huge = math.huge
 
@@ -62,8 +62,7 @@ end
 ---@param backend moonwire.Backend
 function thread.check(backend)
     local me = state.current
-    if me and me.backend == backend
-        and (state.active ~= coroutine.running() or not coroutine.isyieldable()) then
+    if me and me.backend == backend and not can_wait(state.active) then
         error(NO_WAIT, 0)
     end
 end
@@ -85,22 +84,19 @@ local function step_in_place(me, object, step, detail, seconds)
     return code
 end
 
---- Parks the calling thread. Without `step` it waits for a wake or the deadline; with it, for what
---- `step(object, handle, detail, seconds)` waits for (Tcp:wait, Dns:lookup).
+--- As park, for who has called check(); `now` is the backend's time, if the caller knows it.
 ---@param backend moonwire.Backend
----@param deadline number in the backend's time; math.huge: none
+---@param deadline number
 ---@param object any
 ---@param step function?
 ---@param detail any
----@return integer code from the wake or the step; ETIMEOUT at the deadline; ECANCELLED when the
----  thread is cancelled or its own deadline has passed
-function thread.park(backend, deadline, object, step, detail)
+---@param now number?
+---@return integer code
+function thread.park_checked(backend, deadline, object, step, detail, now)
     local current, active = state.current, state.active
     local me = current
     if me == nil or me.backend ~= backend then
         me = backend.main
-    elseif active ~= coroutine.running() or not coroutine.isyieldable() then
-        error(NO_WAIT, 0)
     end
     if me.cancelled then
         return ECANCELLED
@@ -111,7 +107,7 @@ function thread.park(backend, deadline, object, step, detail)
     end
     local seconds
     if deadline ~= huge then
-        seconds = deadline - backend:now()
+        seconds = deadline - (now or backend:now())
         if seconds <= 0 then
             if clipped then
                 expire(me)
@@ -138,6 +134,20 @@ function thread.park(backend, deadline, object, step, detail)
         return ECANCELLED
     end
     return code
+end
+
+--- Parks the calling thread. Without `step` it waits for a wake or the deadline; with it, for what
+--- `step(object, handle, detail, seconds)` waits for (Tcp:wait, Dns:lookup).
+---@param backend moonwire.Backend
+---@param deadline number in the backend's time; math.huge: none
+---@param object any
+---@param step function?
+---@param detail any
+---@return integer code from the wake or the step; ETIMEOUT at the deadline; ECANCELLED when the
+---  thread is cancelled or its own deadline has passed
+function thread.park(backend, deadline, object, step, detail)
+    thread.check(backend)
+    return thread.park_checked(backend, deadline, object, step, detail)
 end
 
 --- Parks the calling thread until it is woken, cancelled or not: for waiting on those who are

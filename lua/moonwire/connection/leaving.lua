@@ -43,7 +43,7 @@ local function drain(self)
         local _, _, body_in = h1:bytes()
         if event == "end" then
             self.received = true
-            return self:settle()
+            return self:settle(self.backend:now())
         end
     until event ~= "need_data" or body_in - before > DRAIN_BYTES
     self:shut "unread_body"
@@ -59,7 +59,7 @@ function M.leave(self, response)
     end
     local event = self.h1:next_discard()
     if event == "end" then
-        receiver.complete(self, response)
+        receiver.complete(self, response, self.h1:trailers(), self.backend:now())
     elseif event == "need_data" and is_worth_draining(self, response) then
         self.backend:start(drain, self)
     else

@@ -59,6 +59,9 @@ end
 
 -- Bytes that came before the first of ours went out answer nothing that we have asked.
 local function came_unasked(self)
+    if self.sent_at then
+        return false
+    end
     local bytes_in, bytes_out = self.h1:bytes()
     if bytes_out > self.bytes_out_before then
         return false
@@ -67,10 +70,11 @@ local function came_unasked(self)
     return true
 end
 
-local function fill_for_head(self)
+local function fill_for_head(self, asked)
     while true do
         local limit = head_limit(self)
-        local n, err = self.stream:fill(self.h1, limit)
+        local n, err = self.stream:fill(self.h1, limit, asked)
+        asked = nil
         if n and came_unasked(self) then
             return self:fail(failure.unsolicited())
         elseif n or not err then
@@ -82,40 +86,44 @@ local function fill_for_head(self)
     end
 end
 
-local function take_informational(self)
-    local head = self.h1:head()
-    if self.trace then
-        self.trace:response(head)
-    end
-    if head.status == 100 then
+local function take_informational(self, status, headers)
+    if status == 100 then
         sender.go_ahead(self)
     end
     if self.on_informational then
-        call_script(self, self.on_informational, head.status, head.headers)
+        call_script(self, self.on_informational, status, headers)
     end
 end
 
 --- Reads up to the final head.
 ---@param self moonwire.Connection
----@return table? head, moonwire.Error? err
+---@return integer? status
+---@return string|moonwire.Error reason or the error
+---@return string? http_version
+---@return moonwire.core.Headers? headers
 function M.receive_head(self)
     local h1 = self.h1
-    local event, code
+    local event
     repeat
         if event == nil or event == "need_data" then
-            local ok, err = fill_for_head(self)
+            local ok, err = fill_for_head(self, event == nil and self.sent_at)
             if not ok then
                 return nil, err
             end
         end
-        event, code = h1:next()
-        if event == "informational" then
-            take_informational(self)
-        elseif event == nil then
-            return codec_failed(self, code, "headers")
+        local status, reason, version, headers
+        event, status, reason, version, headers = h1:next_head()
+        if event == nil then
+            return codec_failed(self, status, "headers")
+        elseif event ~= "need_data" and self.trace then
+            self.trace:response(status, reason, version, headers)
         end
-    until event == "head"
-    return h1:head()
+        if event == "head" then
+            return status, reason, version, headers
+        elseif event == "informational" then
+            take_informational(self, status, headers)
+        end
+    until false
 end
 
 -- The head is here while the request isn't out: refused, or both directions go on. A body that was
@@ -134,11 +142,13 @@ end
 
 --- The response is complete.
 ---@param self moonwire.Connection
-function M.complete(self, response)
+---@param trailers moonwire.core.Headers?
+---@param now number
+function M.complete(self, response, trailers, now)
     self.received = true
-    response:finish(self.h1:trailers(), self.backend:now())
+    response:finish(trailers, now)
     if not self.sender then
-        self:settle()
+        self:settle(now)
     end
 end
 
@@ -161,61 +171,42 @@ local function check_size(self)
 end
 
 -- Takes what has come along with the head, so that a small response needs no reader.
-local function take_ready_body(self, response)
-    local h1 = self.h1
-    local is_watched = self.max_body or self.progress
-    local first, rest, count
-    while true do
-        local event, data = h1:next()
-        if event == "body" then
-            if not first then
-                first = data
-            else
-                rest, count = rest or { first }, (count or 1) + 1
-                rest[count] = data
-            end
-        else
-            if rest then
-                first = table.concat(rest)
-            end
-            response.buffered = first
-            if first and is_watched and not check_size(self) then
-                return
-            elseif event == "end" then
-                return M.complete(self, response)
-            elseif event == "upgraded" then
-                response:finish(nil, self.backend:now())
-                response:carry(self:detach())
-            elseif event == nil then
-                codec_failed(self, data, "body")
-            end
-            return
-        end
+local function take_ready_body(self, response, now)
+    local text, event, detail = self.h1:next_ready()
+    response.buffered = text
+    if text and (self.max_body or self.progress) and not check_size(self) then
+        return
+    elseif event == "end" then
+        M.complete(self, response, detail, now)
+    elseif event == "upgraded" then
+        response:finish(nil, now)
+        response:carry(self:detach())
+    elseif event == nil then
+        codec_failed(self, detail, "body")
     end
 end
 
---- Makes a response of the head, with what has come of the body.
+--- Makes a response of its head, with what has come of the body.
 ---@param self moonwire.Connection
----@param head table
+---@param status integer
+---@param reason string
+---@param version string
+---@param headers moonwire.core.Headers
 ---@return moonwire.Response
-function M.make_response(self, head)
-    local data = self.data
+function M.make_response(self, status, reason, version, headers)
+    local now = self.backend:now()
     local held_back = sender.holds_back(self)
     if self.sender or self.write_error then
-        meet_early_response(self, head.status)
+        meet_early_response(self, status)
     end
-    local response = responses.new(head, self, data)
-    response.upload_complete = not self.sender and not self.was_refused
+    local response = responses.new(status, reason, version, headers, self, now)
     if held_back then
         response.held_back = true
     end
     if self.sender then
         self.current.response = response
     end
-    if self.trace then
-        self.trace:response(head)
-    end
-    take_ready_body(self, response)
+    take_ready_body(self, response, now)
     if response.connection then
         self.current.response = response
         responses.watch(response)
@@ -262,7 +253,7 @@ local function pull(self, response, step, argument)
                 return nil, err
             end
         elseif event == "end" then
-            M.complete(self, response)
+            M.complete(self, response, h1:trailers(), self.backend:now())
             return nil
         elseif where == "file" then
             return nil, errors.from_code(data, "body"), where

@@ -132,7 +132,7 @@ local function finish(self)
         response.upload_complete = true
     end
     if self.received then
-        self:settle()
+        self:settle(self.sent_at)
     end
 end
 
@@ -141,7 +141,7 @@ local function break_off(self, sender, err)
     if self.has_head then
         self.sender = nil
         if self.received then
-            self:settle()
+            self:settle(self.backend:now())
         end
         return
     end
