@@ -84,11 +84,11 @@ fault("a response that breaks off is taken for whole", "connection", "pull", fun
     end
 end)
 
-fault("an informational response is taken for the final one", "codec", "next",
-    function(next_event)
-        return function(h1, max)
-            local event, data = next_event(h1, max)
-            return event == "informational" and "head" or event, data
+fault("an informational response is taken for the final one", "codec",
+    "next_head", function(next_head)
+        return function(h1)
+            local event, status, reason, version, headers = next_head(h1)
+            return event == "informational" and "head" or event, status, reason, version, headers
         end
     end)
 
