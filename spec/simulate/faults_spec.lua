@@ -2,7 +2,7 @@
 local faults = require "spec.simulate.faults"
 local simulate = require "spec.simulate.run"
 
-local MOST = 1500 -- seeds in which a fault has to be found
+local MOST = 6000 -- seeds in which a fault has to be found
 
 describe("the simulator", function()
     for _, fault in ipairs(faults) do
