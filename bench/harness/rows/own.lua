@@ -175,7 +175,12 @@ end
 
 -- The pool ----------------------------------------------------------------------------------------
 
-local FLAT = 1.5 -- what is still called flat: caches are small, whatever the algorithm
+-- What is still called flat: with one connection alone some branches are never taken.
+local FLAT = 2.0
+
+-- How the connections are spread and asked for; the last one leaves the CPU's caches, so that it
+-- is shown and not judged.
+local KINDS = { "one", "some", "all" }
 
 local checkout = { name = "pool_checkout", title = "a pool's take and give_back" }
 
@@ -195,12 +200,12 @@ function checkout.run(site, options)
     local rows, worst = {}, nil
     for _, count in ipairs { "1", "10", "100", "1000", "10000" } do
         local row = { thousands(tonumber(count)) }
-        for _, kind in ipairs { "one", "each" } do
+        for _, kind in ipairs(KINDS) do
             local ns = compare.median((all[kind] or {})[count] or {})
             local first = compare.median((all[kind] or {})["1"] or {})
             row[#row + 1] = ns and ("%.0f"):format(ns) or "-"
             row[#row + 1] = ns and ("%.2f"):format(ns / first) or "-"
-            if ns then
+            if ns and kind ~= "all" then
                 worst = math.max(worst or 0, ns / first)
             end
         end
@@ -216,7 +221,8 @@ function checkout.run(site, options)
             },
         },
         text = tables.format({
-            "idle connections", "ns, one origin", "× 1", "ns, an origin each", "× 1",
+            "idle connections", "ns, one origin", "× 1", "an origin each, 50 asked", "× 1",
+            "all asked", "× 1",
         }, rows),
         problem = problem,
     }
