@@ -86,6 +86,11 @@ local function pump(from, to, plan, kept)
                 to:shutdown()
             elseif plan.then_do == "reset" then
                 reset(to)
+            else
+                repeat
+                    data = from:read()
+                until not data
+                to:shutdown()
             end
             return
         end

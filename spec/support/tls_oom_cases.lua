@@ -3,6 +3,11 @@
 
 local certs = require "spec.support.certs"
 local core = require "moonwire.core"
+local http = require "moonwire.http"
+local mock = require "moonwire.testing.mock"
+local moonwire = require "moonwire"
+local loopback = require "moonwire.testing.server"
+local tap = require "spec.support.tap"
 
 local path = assert(package.searchpath("moonwire.core", package.cpath))
 local arm = assert(package.loadlib(path, "failing_alloc_arm"))
@@ -179,5 +184,42 @@ describe("out of memory in TLS", function()
             until not failed
             assert.is_true(n > 500)
         end
+    end)
+end)
+
+-- A request whose line goes dead behind byte `stop` of a direction, and which is cancelled then.
+local function cancel_at(line, client, direction, stop)
+    line.up, line.down = nil, nil
+    line[direction] = { stop = stop }
+    local task = moonwire.spawn(client.get, client, "https://localhost:" .. line.port .. "/get")
+    moonwire.sleep(0.001)
+    task:cancel()
+    task:join()
+    client:close_idle()
+end
+
+describe("a handshake that is cancelled", function()
+    it("leaves no block of memory behind, wherever that happens", function()
+        local m = mock.new()
+        m:run(function()
+            local s = assert(loopback.start { tls = { cert = CERT, key = KEY } })
+            local line, client = tap.new(s.port), http.client { tls = { ca = CA } }
+            local function round()
+                for stop = 1, 1900, 13 do
+                    cancel_at(line, client, stop % 2 == 0 and "up" or "down", stop)
+                end
+                m:advance(100)
+                client.settings.tls.sessions = {} -- those it keeps count as well
+                return blocks()
+            end
+            round()
+            local before = round()
+            round()
+            local after = round()
+            assert.is_true(after - before < 10, before .. " before, " .. after)
+            client:close()
+            line:close()
+            s:close()
+        end)
     end)
 end)
