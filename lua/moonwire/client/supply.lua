@@ -105,17 +105,15 @@ local function seconds_slept(self, now)
     return slept > WALL_SLACK and slept or 0
 end
 
+-- It begins by waiting: in a client that is busy nothing is idle for long.
 local function reap(self)
-    local backend = self.backend
-    while not self.closed and self.backend == backend do
-        local now = backend:now()
-        local next_time = self.pool:expire(now + seconds_slept(self, now))
-        settle(self)
-        if not next_time then
-            break
-        end
+    local backend, next_time = self.backend, self.reaper_until
+    while next_time and not self.closed and self.backend == backend do
         self.reaper_until = next_time
         backend:wait(next_time)
+        local now = backend:now()
+        next_time = self.pool:expire(now + seconds_slept(self, now))
+        settle(self)
     end
     if self.backend == backend then
         self.reaper, self.reaper_until = nil, nil
@@ -124,10 +122,11 @@ end
 
 local function watch_idle(self, slot)
     if not self.reaper then
-        self.reaper_until = -huge -- it looks by itself before it sleeps
+        self.reaper_until = slot.expires
         self.wall_ahead = self.backend:wall() - self.backend:now()
         self.reaper = self.backend:start(reap, self)
     elseif slot.expires < self.reaper_until then
+        self.reaper_until = slot.expires -- for a reaper that has not begun
         self.backend:wake(self.reaper, 0)
     end
 end
