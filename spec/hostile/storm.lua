@@ -185,6 +185,9 @@ local function round(self)
     local rolled = self.random
     local kind, way = NAMES[rolled:int(1, #NAMES)], ways[rolled:int(1, #ways)]
     local base = self.urls[2 * rolled:int(1, #self.urls / 2) - (rolled:chance(0.3) and 0 or 1)]
+    if self.lost and rolled:chance(0.03) then
+        base = self.lost
+    end
     local seconds = rolled:int(0, 15) * self.tick / 2
     local client = self.client
     local outcome, err = way(self, kind, base, seconds)
@@ -293,6 +296,7 @@ end
 ---@field cert string
 ---@field key string
 ---@field hosts string[]? names of this server: it is 127.0.0.1 only if none are given
+---@field lost string? a URL, up to its path, of a host that is never found
 ---@field prepare fun(plain: integer, tls: integer)? is given the ports
 
 --- Lets a storm blow, in a task; it raises, with the seed, when a promise is broken.
@@ -301,7 +305,7 @@ end
 function storm.run(opts)
     local self = {
         random = random.new("storm " .. opts.seed), rounds = opts.rounds, tick = opts.tick,
-        ca_file = opts.ca_file, outcomes = {}, phases = {}, urls = {}, listeners = {}, open = 0,
+        ca_file = opts.ca_file, lost = opts.lost, outcomes = {}, phases = {}, urls = {}, listeners = {}, open = 0,
         closed = 0,
     }
     opts.hosts = opts.hosts or { "127.0.0.1" }

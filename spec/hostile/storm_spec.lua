@@ -1,6 +1,7 @@
 -- Row 40: requests that are cancelled, or whose time is over, wherever one can wait, ten thousand
 -- times. MOONWIRE_ROUNDS=n has more of them, MOONWIRE_SEED=n others.
 local certs = require "spec.support.certs"
+local dns = require "spec.support.dns"
 local mock = require "moonwire.testing.mock"
 local storm = require "spec.hostile.storm"
 local support = require "spec.support"
@@ -9,6 +10,8 @@ local under_sanitizers = os.getenv "MOONWIRE_SAN" == "1"
 local SEED = tonumber(os.getenv "MOONWIRE_SEED" or 40)
 local ROUNDS = tonumber(os.getenv "MOONWIRE_ROUNDS") or under_sanitizers and 2000 or 10000
 local HOSTS = { "one", "two", "three" }
+local ASKED_FOR = { "ttl-0-one.test", "ttl-0-two.test", "127.0.0.1" } -- by spec.support.dns
+local NAMES = "DNS:one,DNS:two,DNS:three,IP:127.0.0.1,DNS:ttl-0-one.test,DNS:ttl-0-two.test"
 
 describe("row 40: a storm of cancelled requests", function()
     local made
@@ -16,7 +19,7 @@ describe("row 40: a storm of cancelled requests", function()
     setup(function()
         made = certs.new()
         made:root "root"
-        made:issue("server", { by = "root", san = "DNS:one,DNS:two,DNS:three,IP:127.0.0.1" })
+        made:issue("server", { by = "root", san = NAMES })
     end)
 
     local function blow(opts)
@@ -58,10 +61,18 @@ describe("row 40: a storm of cancelled requests", function()
         end
     end)
 
-    it("over real sockets, with TLS, leaves nothing behind", function()
-        local seen = support.in_loop(blow, {
-            rounds = ROUNDS / 5, tick = under_sanitizers and 0.01 or 0.002,
-        })
-        check_seen(seen, { "pool", "tls", "headers", "body" })
+    it("over real sockets, with TLS and a name server, leaves nothing behind", function()
+        local names = dns.start()
+        local restore = names:use()
+        local seen = support.in_loop(function()
+            local seen = blow {
+                rounds = ROUNDS / 5, tick = under_sanitizers and 0.01 or 0.002, hosts = ASKED_FOR,
+                lost = "http://silent.test/",
+            }
+            restore()
+            return seen
+        end)
+        names:stop()
+        check_seen(seen, { "pool", "resolve", "tls", "headers", "body" })
     end)
 end)
