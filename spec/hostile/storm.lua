@@ -305,8 +305,8 @@ end
 function storm.run(opts)
     local self = {
         random = random.new("storm " .. opts.seed), rounds = opts.rounds, tick = opts.tick,
-        ca_file = opts.ca_file, lost = opts.lost, outcomes = {}, phases = {}, urls = {}, listeners = {}, open = 0,
-        closed = 0,
+        ca_file = opts.ca_file, lost = opts.lost, outcomes = {}, phases = {}, urls = {},
+        listeners = {}, open = 0, closed = 0,
     }
     opts.hosts = opts.hosts or { "127.0.0.1" }
     play(self, opts)
