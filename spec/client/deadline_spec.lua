@@ -1,6 +1,8 @@
+local certs = require "spec.support.certs"
 local clients = require "moonwire.client"
 local mock = require "moonwire.testing.mock"
 local moonwire = require "moonwire"
+local net = require "moonwire.net"
 local requests = require "moonwire.request"
 local wire = require "spec.support.wire"
 
@@ -313,6 +315,87 @@ describe("the time of a request", function()
             assert.equal("no complete response head (deadline = 4 s; 4 s in all, 72 bytes sent,"
                 .. " 0 received)", err.message)
             assert.equal("total", err.timeout)
+        end)
+    end)
+end)
+
+-- Where a request over TLS waits at each moment: [from, to), and its phase.
+local STEPS = {
+    { 0, 0.7, "resolve" }, { 0.7, 1.2, "connect" }, { 1.2, 3.2, "tls" }, { 3.2, 5.2, "headers" },
+    { 5.2, 7.2, "body" },
+}
+
+describe("a request over TLS that is cancelled", function()
+    local made
+
+    setup(function()
+        made = certs.new()
+        made:root "root"
+        made:issue("server", { by = "root", san = "DNS:h" })
+    end)
+
+    -- Shakes hands after two seconds, answers after two more, and has the body two later.
+    local function serve(tls)
+        return function(stream)
+            moonwire.sleep(2)
+            if stream:accept_tls(tls) and stream:read() then
+                moonwire.sleep(2)
+                stream:write(HALF)
+                moonwire.sleep(2)
+                stream:write "behind"
+            end
+            stream:close()
+        end
+    end
+
+    local function with_server(f)
+        local m = mock.new()
+        m:hosts({ h = { "127.0.0.1" } }, { delay = 0.7 })
+        m:run(function()
+            local listener = assert(net.listen("127.0.0.1", 0))
+            local port = listener:address().port
+            m.backend.places["127.0.0.1:" .. port].delay = 0.5
+            moonwire.scope(function(s)
+                s:spawn(net.serve, listener, serve {
+                    cert = made:path "server.pem", key = made:path "server.key",
+                })
+                local client = clients.new { tls = { ca_file = made:path "root.pem" } }
+                f(client, "https://h:" .. port .. "/path", m)
+                client:close()
+                listener:close()
+            end)
+        end)
+        assert.equal(0, m:stats().tcp)
+    end
+
+    it("says in which phase that was, at every quarter of a second, and leaves nothing", function()
+        with_server(function(client, url, m)
+            for quarter = 0, 28 do
+                local seconds, seen = 0.1 + quarter / 4, nil
+                local text = moonwire.timeout(seconds, function()
+                    local response, err = client:get(url)
+                    if response then
+                        response, err = response:text()
+                    end
+                    seen = err
+                    return response
+                end)
+                local phase
+                for _, step in ipairs(STEPS) do
+                    phase = seconds >= step[1] and seconds < step[2] and step[3] or phase
+                end
+                if phase then
+                    assert.is_nil(text)
+                    assert.equal("cancelled", seen.kind)
+                    assert.equal(phase, seen.phase, seconds)
+                    about(seen.elapsed, seconds)
+                end
+                client:close_idle()
+                m:advance(10)
+                local stats = client:stats()
+                assert.equal(0, stats.total + stats.waiting)
+            end
+            assert.equal("halfbehind", assert(client:get(url)):text())
         end)
     end)
 end)
