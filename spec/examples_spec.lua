@@ -90,7 +90,8 @@ describe("the examples", function()
         has(out, '"bytes":20000000')
         has(out, sum:hex())
         beside_server(function(url)
-            has(run("pipe", url .. "/stream/10", url .. "/upload"), '"chunked":true')
+            -- more lines than can come along with the head: so their length is not known
+            has(run("pipe", url .. "/stream/10000", url .. "/upload"), '"chunked":true')
         end)
     end)
 
