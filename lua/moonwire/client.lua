@@ -19,8 +19,8 @@ local PREPARED_MAX = 128 -- requests without options that are kept made
 ---@class moonwire.Client
 ---@field private settings table of options.client
 ---@field package supply moonwire.client.Supply
----@field private recent table<string, moonwire.Request> requests that are nothing but a URL
----@field private older table<string, moonwire.Request>
+---@field private recent table<string, table> plans of what is nothing but a method and a URL
+---@field private older table<string, table>
 ---@field package sent integer
 ---@field package replaced integer
 ---@field package retried integer
@@ -84,9 +84,6 @@ end
 
 -- What connection:request needs to know.
 local function sending_for(self, deadline, timeouts, opts)
-    if not opts and deadline == huge then
-        return self.plain_sending
-    end
     return {
         deadline = deadline,
         headers_timeout = timeouts.headers,
@@ -108,13 +105,9 @@ local function connection_key(origin, secured, path, dialing)
     return origin .. secured
 end
 
--- A request on its way: where to, until when, and over which kind of connection. Or nil and an
--- error.
-local function new_call(self, request, opts, level)
-    if self.supply.closed or self.supply.closing then
-        error("the client is closed", level + 1)
-    end
-    local backend = use_backend(self, level + 1)
+-- What a call is made of before its time has begun: where to, and over which kind of connection. It
+-- is what its calls inherit from. Or nil and an error.
+local function new_plan(self, request, opts, level)
     local settings = self.settings
     local data = requests.data(request)
     local timeouts = settings.timeouts
@@ -136,36 +129,60 @@ local function new_call(self, request, opts, level)
     if opts then
         dialing = dial_options.check(opts, dialing, level + 1)
     end
-    local started = backend:now()
-    local deadline = timeouts.total and started + timeouts.total or huge
     local path = opts and opts.unix_socket or settings.unix_socket
     local retry = opts and opts.retry
     if retry == nil then
         retry = settings.retry
     end
-    return {
+    local plan = {
         request = request,
         data = data,
         key = connection_key(data.origin, suffix, path, dialing),
         tls = context,
         path = path,
         dialing = dialing,
-        started = started,
-        waited = 0,
-        deadline = deadline,
         timeouts = timeouts,
         retry = retry,
-        sending = sending_for(self, deadline, timeouts, opts),
+        sending = sending_for(self, huge, timeouts, opts),
     }
+    plan.__index = plan
+    return plan
+end
+
+-- A request on its way, until when.
+local function new_call(self, plan, opts, backend)
+    local started, timeouts = backend:now(), plan.timeouts
+    local deadline, sending = huge, nil
+    if timeouts.total then
+        deadline = started + timeouts.total
+        sending = sending_for(self, deadline, timeouts, opts)
+    end
+    return setmetatable({
+        started = started, waited = 0, deadline = deadline, sending = sending,
+    }, plan)
+end
+
+-- Raises when the client can't take a request now.
+local function check_open(self, level)
+    if self.supply.closed or self.supply.closing then
+        error("the client is closed", level + 1)
+    end
+    return use_backend(self, level + 1)
+end
+
+local function send_planned(self, plan, opts, backend)
+    local call = new_call(self, plan, opts, backend)
+    self.sent = self.sent + 1
+    return (plan.data.expect and exchange_expecting or exchange)(self, call)
 end
 
 local function send(self, request, opts, level)
-    local call, err = new_call(self, request, opts, level + 1)
-    if not call then
+    local backend = check_open(self, level + 1)
+    local plan, err = new_plan(self, request, opts, level + 1)
+    if not plan then
         return nil, err
     end
-    self.sent = self.sent + 1
-    return (call.data.expect and exchange_expecting or exchange)(self, call)
+    return send_planned(self, plan, opts, backend)
 end
 
 -- A relative URL goes behind the base URL, as a text does; so it never leaves the base's host.
@@ -195,32 +212,33 @@ local function merged_headers(self, given, level)
     return merged
 end
 
--- A request that is nothing but a method and a URL, made once. Of the last ones 128 at least are
+-- The plan for what is nothing but a method and a URL, made once. Of the last ones 128 at least are
 -- kept, and never more than twice as many.
-local function plain_request(self, method, url, level)
+local function plain_plan(self, method, url, level)
     local key = method .. " " .. url
-    local request = self.recent[key]
-    if request then
-        return request
+    local plan = self.recent[key]
+    if plan then
+        return plan
     end
-    request = self.older[key]
-    if not request then
-        request = requests.new({
+    plan = self.older[key]
+    if not plan then
+        local err
+        plan, err = new_plan(self, requests.new({
             method = method, url = full_url(self, url, level + 1), headers = self.settings.headers,
-        }, level + 1)
+        }, level + 1), nil, level + 1)
+        if not plan then
+            return nil, err
+        end
     end
     if self.recent_count >= PREPARED_MAX then
         self.recent, self.older, self.recent_count = {}, self.recent, 0
     end
-    self.recent[key] = request
+    self.recent[key] = plan
     self.recent_count = self.recent_count + 1
-    return request
+    return plan
 end
 
 local function make_request(self, method, url, opts, level)
-    if not opts and type(url) == "string" and type(method) == "string" then
-        return (plain_request(self, method, url, level + 1))
-    end
     opts = opts or {}
     local expect = opts.expect
     if expect == nil then
@@ -242,11 +260,20 @@ local function make_request(self, method, url, opts, level)
 end
 
 local function call_method(self, method, url, opts, level)
+    local response, err
     if opts ~= nil then
         options.request(opts, false, false, level + 1)
+    elseif type(url) == "string" and type(method) == "string" then
+        local backend = check_open(self, level + 1)
+        local plan
+        plan, err = plain_plan(self, method, url, level + 1)
+        if plan then
+            response, err = send_planned(self, plan, nil, backend)
+        end
+        return response, err
     end
     local request = make_request(self, method, url, opts, level + 1)
-    local response, err = send(self, request, opts, level + 1)
+    response, err = send(self, request, opts, level + 1)
     return response, err
 end
 
@@ -378,11 +405,15 @@ function methods:preconnect(url, count, opts)
     if opts ~= nil then
         options.request(opts, false, true, 2)
     end
-    local call, err = new_call(self, plain_request(self, "GET", url, 2), opts, 2)
-    if not call then
+    local backend = check_open(self, 2)
+    local plan, err = plain_plan(self, "GET", url, 2)
+    if plan and opts then
+        plan, err = new_plan(self, plan.request, opts, 2)
+    end
+    if not plan then
         return nil, err
     end
-    return ahead.connect(self.supply, call, count or 1)
+    return ahead.connect(self.supply, new_call(self, plan, opts, backend), count or 1)
 end
 
 --- Closes all connections; an exchange under way fails with kind "closed". With a number of seconds
@@ -470,12 +501,6 @@ function client.new(opts)
         sent = 0,
         replaced = 0,
         retried = 0,
-        plain_sending = {
-            headers_timeout = settings.timeouts.headers,
-            idle_timeout = settings.timeouts.idle,
-            expect_timeout = settings.timeouts.expect,
-            max_body = settings.max_body,
-        },
     }, Client)
 end
 

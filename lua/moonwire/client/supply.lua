@@ -110,7 +110,9 @@ local function reap(self)
     local backend, next_time = self.backend, self.reaper_until
     while next_time and not self.closed and self.backend == backend do
         self.reaper_until = next_time
-        backend:wait(next_time)
+        if next_time ~= -huge then
+            backend:wait(next_time)
+        end
         local now = backend:now()
         next_time = self.pool:expire(now + seconds_slept(self, now))
         settle(self)
@@ -400,6 +402,7 @@ function methods:close_idle()
     self.pool:close_idle()
     settle(self)
     if self.reaper then
+        self.reaper_until = -huge -- for one that has not begun: it ends at once
         self.backend:wake(self.reaper, 0)
     end
 end
