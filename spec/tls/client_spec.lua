@@ -2,17 +2,20 @@
 
 local certs = require "spec.support.certs"
 local connections = require "moonwire.connection"
+local hello = require "spec.support.client_hello"
 local http = require "moonwire.http"
 local mock = require "moonwire.testing.mock"
 local moonwire = require "moonwire"
 local net = require "moonwire.net"
 local requests = require "moonwire.request"
 local server = require "moonwire.testing.server"
+local tap = require "spec.support.tap"
 local trace = require "moonwire.trace"
 
 local made = certs.new()
 made:root "root"
-made:issue("good", { by = "root", san = "DNS:localhost,DNS:inner.example,DNS:proxy.example" })
+made:issue("good", { by = "root",
+    san = "DNS:localhost,DNS:inner.example,DNS:proxy.example,IP:127.0.0.1,IP:::1" })
 
 local TRUST = { ca_file = made:path "root.pem" }
 local OWN = { cert = made:path "good.pem", key = made:path "good.key" }
@@ -133,6 +136,74 @@ describe("a response over TLS", function()
             assert.equal(0, response.timing.tls)
             http.default():close()
             s:close()
+        end)
+    end)
+end)
+
+describe("what a client says first", function()
+    -- The extensions of its first message.
+    local function said(host, tls)
+        local text
+        on_mock(function()
+            local s = assert(server.start { tls = OWN })
+            local line = tap.new(s.port)
+            local client = http.client { tls = tls }
+            get_once(client, ("https://%s:%d/get"):format(host, line.port))
+            text = table.concat(line.lines[1].up)
+            client:close()
+            line:close()
+            s:close()
+        end)
+        return hello.extensions(text)
+    end
+
+    it("names the host, but no address", function()
+        assert.equal("\0\12\0\0\9localhost", said("localhost", TRUST)[0])
+        assert.equal("\0\12\0\0\9localhost", said("127.0.0.1",
+            { ca_file = TRUST.ca_file, server_name = "localhost" })[0])
+        assert.is_nil(said("127.0.0.1", TRUST)[0])
+    end)
+
+    it("offers TLS 1.3 and 1.2, and HTTP/1.1", function()
+        local extensions = said("localhost", TRUST)
+        assert.equal("\4\3\4\3\3", extensions[43])
+        assert.equal("\0\9\8http/1.1", extensions[16])
+        extensions = said("localhost", { ca_file = TRUST.ca_file, alpn = {}, min_version = "1.3" })
+        assert.equal("\2\3\4", extensions[43])
+        assert.is_nil(extensions[16])
+    end)
+end)
+
+describe("https", function()
+    it("is spoken with addresses of IPv6", function()
+        on_mock(function()
+            local s = assert(server.start { tls = OWN, host = "::1" })
+            local client = http.client { tls = TRUST }
+            assert.matches("^https://%[::1%]:", s.url)
+            assert.equal(200, assert(client:get(s.url .. "/get")).status)
+            local _, err = client:get(s.url, { tls = { server_name = "::2" } })
+            assert.is_truthy(err.message:find("it is not for ::2 but for ", 1, true), err.message)
+            client:close()
+            s:close()
+        end)
+    end)
+
+    it("is spoken over unix sockets, with the URL's host", function()
+        on_mock(function()
+            local listener = assert(net.listen { path = "/run/x" })
+            local task = moonwire.spawn(net.serve, listener, function(stream)
+                if stream:accept_tls(OWN) then
+                    stream:read_until "\r\n\r\n"
+                    stream:write "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+                end
+            end)
+            local client = http.client { tls = TRUST, unix_socket = "/run/x" }
+            assert.equal("ok", assert(client:get "https://inner.example/"):text())
+            local _, err = client:get "https://other.example/"
+            assert.equal("ETLS_CERTIFICATE", err.code)
+            client:close()
+            listener:close()
+            task:join()
         end)
     end)
 end)

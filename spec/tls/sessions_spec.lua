@@ -1,6 +1,7 @@
 -- Sessions that are resumed: each ticket of TLS 1.3 once, and never by anybody else.
 
 local certs = require "spec.support.certs"
+local hello = require "spec.support.client_hello"
 local http = require "moonwire.http"
 local mock = require "moonwire.testing.mock"
 local moonwire = require "moonwire"
@@ -17,35 +18,14 @@ made:issue("me", { by = "root" })
 local TRUST = { ca_file = made:path "root.pem" }
 local NOTHING = { threads = 0, watchers = 0, tcp = 0, lookups = 0 }
 
-local function number(text, at, bytes)
-    local value = 0
-    for i = at, at + bytes - 1 do
-        value = value * 256 + text:byte(i)
-    end
-    return value
-end
-
--- The tickets in a client's first message (RFC 8446, 4.1.2 and 4.2.11); it is one record.
+-- The tickets in a client's first message (RFC 8446, 4.2.11).
 local function tickets_of(line)
-    local text = table.concat(line.up)
-    assert(text:byte(1) == 22 and text:byte(6) == 1, "no ClientHello")
-    local at = 6 + 4 + 2 + 32
-    at = at + 1 + text:byte(at)
-    at = at + 2 + number(text, at, 2)
-    at = at + 1 + text:byte(at)
-    local last, list = at + 1 + number(text, at, 2), {}
-    at = at + 2
+    local text, list = hello.extensions(table.concat(line.up))[41] or "", {}
+    local at, last = 3, text ~= "" and 2 + hello.number(text, 1, 2) or 0
     while at < last do
-        local kind, length = number(text, at, 2), number(text, at + 2, 2)
-        if kind == 41 then -- pre_shared_key
-            local from, to = at + 6, at + 5 + number(text, at + 4, 2)
-            while from < to do
-                local size = number(text, from, 2)
-                list[#list + 1] = text:sub(from + 2, from + 1 + size)
-                from = from + 2 + size + 4
-            end
-        end
-        at = at + 4 + length
+        local size = hello.number(text, at, 2)
+        list[#list + 1] = text:sub(at + 2, at + 1 + size)
+        at = at + 2 + size + 4
     end
     return list
 end

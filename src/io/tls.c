@@ -45,6 +45,15 @@ memory_send(struct mw_tls *tls, const char *data, size_t len, size_t *count)
     return mw_buf_append(&tls->out, data, len);
 }
 
+/* A socket that was emptied is asked again only once there was an event. */
+static int
+socket_recv(struct mw_tls *tls, char *data, size_t len, size_t *count)
+{
+    if (tls->tcp->read.is_dry && !tls->must_look)
+        return MW_EAGAIN;
+    return mw_tcp_recv_now(tls->tcp, data, len, count);
+}
+
 static int
 on_read(BIO *bio, char *data, size_t len, size_t *count)
 {
@@ -53,7 +62,7 @@ on_read(BIO *bio, char *data, size_t len, size_t *count)
 
     BIO_clear_retry_flags(bio);
     *count = 0;
-    err = tls->tcp != NULL ? mw_tcp_recv_now(tls->tcp, data, len, count)
+    err = tls->tcp != NULL ? socket_recv(tls, data, len, count)
                            : memory_recv(tls, data, len, count);
     if (err == MW_OK)
         return 1;
@@ -174,6 +183,22 @@ judge(struct mw_tls *tls, int result)
         return fail(tls, MW_ETLS_CERTIFICATE);
     }
     return fail(tls, mw_tls_say_error(tls));
+}
+
+/* The same for what was to be sent: what has come can still be read. */
+static int
+judge_send(struct mw_tls *tls, int result)
+{
+    bool wanted_write = tls->wants_write; /* of recv */
+    int failed = tls->failed;
+    int err = judge(tls, result);
+
+    tls->wants_write = wanted_write;
+    if (tls->transport != MW_OK) {
+        tls->failed = failed;
+        tls->send_failed = err;
+    }
+    return err;
 }
 
 static int
@@ -338,8 +363,8 @@ mw_tls_handshake(struct mw_tls *tls)
     return MW_OK;
 }
 
-int
-mw_tls_recv_now(struct mw_tls *tls, char *data, size_t len, size_t *count)
+static int
+read_all(struct mw_tls *tls, char *data, size_t len, size_t *count)
 {
     int err = check_open(tls);
     size_t have = 0;
@@ -370,6 +395,17 @@ mw_tls_recv_now(struct mw_tls *tls, char *data, size_t len, size_t *count)
 }
 
 int
+mw_tls_recv_now(struct mw_tls *tls, char *data, size_t len, size_t *count)
+{
+    int err;
+
+    tls->must_look = true;
+    err = read_all(tls, data, len, count);
+    tls->must_look = false;
+    return err;
+}
+
+int
 mw_tls_recv(struct mw_tls *tls, char *data, size_t len, size_t *count)
 {
     struct mw_loop *loop = tls->tcp != NULL ? tls->tcp->loop : NULL;
@@ -377,7 +413,7 @@ mw_tls_recv(struct mw_tls *tls, char *data, size_t len, size_t *count)
 
     if (loop != NULL && !mw_loop_slice_left(loop))
         return MW_EAGAIN;
-    err = mw_tls_recv_now(tls, data, len, count);
+    err = read_all(tls, data, len, count);
     if (loop != NULL && err == MW_OK)
         mw_loop_slice_use(loop);
     return err;
@@ -413,9 +449,7 @@ mw_tls_send_slices(struct mw_tls *tls, const struct iovec *slices,
     char room[RECORD];
     const char *data;
     size_t len;
-    bool wanted_write = tls->wants_write; /* of recv */
     int err = check_send(tls);
-    int failed = tls->failed;
     int result;
 
     if (err != MW_OK)
@@ -425,13 +459,7 @@ mw_tls_send_slices(struct mw_tls *tls, const struct iovec *slices,
     result = SSL_write_ex(tls->ssl, data, len, count);
     if (result == 1)
         return MW_OK;
-    err = judge(tls, result);
-    tls->wants_write = wanted_write;
-    if (tls->transport != MW_OK) {
-        tls->failed = failed;
-        tls->send_failed = err;
-    }
-    return err;
+    return judge_send(tls, result);
 }
 
 int
@@ -446,7 +474,7 @@ mw_tls_shutdown(struct mw_tls *tls)
     result = SSL_shutdown(tls->ssl);
     if (result >= 0)
         return MW_OK; /* 0: the peer has not said it as yet */
-    return judge(tls, result);
+    return judge_send(tls, result);
 }
 
 bool
@@ -476,7 +504,9 @@ mw_tls_is_quiet(struct mw_tls *tls)
         mw_tcp_is_quiet(tls->tcp))
         return true;
     prepare(tls);
+    tls->must_look = true;
     result = SSL_peek_ex(tls->ssl, &byte, 1, &got);
+    tls->must_look = false;
     if (result == 1) {
         tls->is_blocked = false;
         return false;

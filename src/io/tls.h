@@ -62,6 +62,7 @@ struct mw_tls {
     bool is_ready;    /* the handshake is over */
     bool is_blocked;  /* all that is here has been read */
     bool wants_write; /* the last handshake or recv has to send first */
+    bool must_look;   /* at the socket, though it was empty a moment ago */
     int transport;    /* the code the socket gave last, below 0 */
     int failed;       /* sticky */
     int send_failed;  /* sticky too, but what has come can still be read */

@@ -406,11 +406,20 @@ function methods:take_tls_session()
     return socket.take_session and socket:take_session()
 end
 
---- Ends our direction; reading goes on.
+--- Ends our direction; reading goes on. It waits only where TLS still has something to send.
+---@param deadline number?
 ---@return true? ok
 ---@return moonwire.Error? err
-function methods:shutdown()
+function methods:shutdown(deadline)
     local ok, code = self.core:shutdown()
+    while not ok and code == EAGAIN do
+        check_writer(self)
+        code = wait_to_write(self, deadline)
+        if code < 0 then
+            break
+        end
+        ok, code = self.core:shutdown()
+    end
     if ok then
         return true
     end

@@ -76,7 +76,7 @@ end
 -- Reads what still comes for a while: a close with unread bytes would be a reset.
 local function linger(self, stream)
     local deadline, left = deadline_in(self, DRAIN_SECONDS), LINGER_BYTES
-    if not stream:shutdown() then
+    if not stream:shutdown(deadline) then
         return
     end
     while left > 0 do
