@@ -10,7 +10,7 @@ local requests = require "moonwire.request"
 local sender = require "moonwire.connection.sender"
 local threads = require "moonwire.backend.thread"
 
-local min = math.min
+local huge, min = math.huge, math.min
 
 -- The moves a connection may make.
 local MOVES = {
@@ -254,7 +254,7 @@ end
 local function begin(self, data, opts, now)
     self.data = data
     self.started = now
-    self.deadline = opts.deadline or math.huge
+    self.deadline = opts.deadline or huge
     self.headers_timeout = opts.headers_timeout or HEADERS_TIMEOUT
     self.idle_timeout = opts.idle_timeout or IDLE_TIMEOUT
     self.max_body = opts.max_body
@@ -470,7 +470,7 @@ function methods:has_expired(seconds, now)
     elseif self.state == "active" then
         return false
     end
-    local limit = min(seconds or self.lifetime or IDLE_LIFETIME, self.lifetime or math.huge)
+    local limit = min(seconds or self.lifetime or IDLE_LIFETIME, self.lifetime or huge)
     return (now or self.backend:now()) - self.last_used >= limit or not is_fit(self)
 end
 
@@ -517,13 +517,10 @@ function M.new(stream, opts)
     opts = opts or NO_OPTIONS
     local now = stream.backend:now()
     last_id = last_id + 1
-    return setmetatable({
+    return setmetatable({ -- with every field it will ever have: one that is added makes it grow
         id = last_id,
         stream = stream,
         backend = stream.backend,
-        bytes_in_before = 0,
-        bytes_out_before = 0,
-        body_in_before = 0,
         h1 = core.h1("client", opts.limits, opts.compat),
         state = "new",
         origin = opts.origin,
@@ -535,9 +532,35 @@ function M.new(stream, opts)
         requests = 0,
         created = now,
         last_used = now,
-        sender = false,
         kept = false,
+        lifetime = nil,
+        close_reason = nil,
+        unfit = nil,
+        -- of the exchange
+        data = nil,
+        sender = false,
         since = nil,
+        started = now,
+        deadline = huge,
+        headers_timeout = HEADERS_TIMEOUT,
+        idle_timeout = IDLE_TIMEOUT,
+        max_body = nil,
+        on_informational = nil,
+        progress = nil,
+        reused = false,
+        bytes_in_before = 0,
+        bytes_out_before = 0,
+        body_in_before = 0,
+        body_seen = 0,
+        body_opened = false,
+        sent_at = nil,
+        read_since = nil,
+        read_until = nil,
+        write_error = nil,
+        failure = nil,
+        received = false,
+        has_head = false,
+        was_refused = false,
     }, Connection)
 end
 

@@ -86,7 +86,7 @@ end
 function lazy.timing(self)
     local opening = not self.reused and self.carrier.timing or REUSED
     return {
-        total = (self.finished or self.backend:now()) - self.started,
+        total = (self.finished or self.carrier.backend:now()) - self.started,
         first_byte = self.first_byte - self.started,
         reused = self.reused,
         dns = opening.dns,
@@ -139,7 +139,6 @@ function M.new(status, reason, version, headers, connection, now)
         headers = headers,
         data = connection.data,
         connection = connection,
-        backend = connection.backend,
         carrier = connection.stream,
         started = connection.started,
         first_byte = now,
@@ -149,6 +148,7 @@ function M.new(status, reason, version, headers, connection, now)
         from = 1,
         buffered = nil,
         finished = nil,
+        body_text = nil,
     }, Response)
 end
 
