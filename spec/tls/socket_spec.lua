@@ -64,6 +64,23 @@ describe("TLS on a socket", function()
         end)
     end)
 
+    it("gives what has come before nothing could be sent any more", function()
+        with_pair(function(client, server)
+            assert(server:write "an answer")
+            server:close()
+            local ok, err
+            repeat
+                ok, err = client:write "x"
+                moonwire.sleep(0.001)
+            until not ok
+            assert.equal("closed", err.kind)
+            assert.equal("an answer", client:read())
+            ok, err = client:write "x"
+            assert.is_nil(ok)
+            assert.equal("closed", err.kind)
+        end)
+    end)
+
     it("carries both directions at once", function()
         with_pair(function(client, server)
             local piece, total = ("0123456789abcdef"):rep(8192), 40
