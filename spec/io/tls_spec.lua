@@ -332,6 +332,24 @@ describe("SSL_CERT_FILE", function()
         assert.equal(0, code)
     end)
 
+    it("is named where CAs were looked for, as are SSL_CERT_DIR and the system's", function()
+        local port, process = serve "good"
+        local code = 'print(select(2, require("moonwire.http").get(os.getenv "URL")))'
+        for env, words in pairs {
+            [""] = "Looked in the system's CAs",
+            ["SSL_CERT_FILE=" .. made:path "stranger.pem"] = "Looked in '"
+                .. made:path "stranger.pem" .. "' (SSL_CERT_FILE) and '",
+            ["SSL_CERT_DIR=" .. made.dir] = " and '" .. made.dir .. "' (SSL_CERT_DIR); tls = {",
+        } do
+            local _, out = support.run(("env -u SSL_CERT_FILE -u SSL_CERT_DIR %s %s -e %s"):format(
+                env, support.quote(support.moonwire()), support.quote(code)),
+                { env = { URL = "https://localhost:" .. port } })
+            assert.is_truthy(out:find(words, 1, true), out)
+            assert.is_truthy(out:find("names what to trust instead", 1, true), out)
+        end
+        process:kill()
+    end)
+
     it("must name a file that is there", function()
         local _, _, problem = support.run({ support.moonwire(), "-e", SCRIPT }, {
             env = { SSL_CERT_FILE = "/nowhere.pem", URL = "https://localhost:1" },
