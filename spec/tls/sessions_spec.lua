@@ -102,6 +102,17 @@ describe("a session", function()
     end)
 
     for _, version in ipairs { "1.2", "1.3" } do
+        it("is resumed although its connection was closed behind the response, TLS " .. version,
+            function()
+                world({ min_version = version, max_version = version }, function(w)
+                    for i = 1, 4 do
+                        local response = assert(w.client:get(w.url .. "/get", { close = true }))
+                        assert(response:text())
+                        assert.equal(i > 1, response.tls.resumed)
+                    end
+                end)
+            end)
+
         it("is not resumed with other options, by another client or host, TLS " .. version,
             function()
                 world({ min_version = version, max_version = version }, function(w)

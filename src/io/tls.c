@@ -305,14 +305,14 @@ drop(struct mw_tls *tls)
     SSL_free(tls->ssl);
     tls->ssl = NULL;
     tls->tcp = NULL;
-    SSL_SESSION_free(tls->session);
-    tls->session = NULL;
 }
 
 void
 mw_tls_deinit(struct mw_tls *tls)
 {
     drop(tls);
+    SSL_SESSION_free(tls->session);
+    tls->session = NULL;
     mw_tls_ctx_unref(tls->ctx);
     tls->ctx = NULL;
     free(tls->host);

@@ -128,7 +128,8 @@ struct mw_tls_info {
 /* Borrowed texts; false before the handshake is over. */
 bool mw_tls_info(const struct mw_tls *tls, struct mw_tls_info *info);
 
-/* The newest session, which the caller owns; NULL for none since the last. */
+/* The newest session, which the caller owns; NULL for none since the last.  It
+ * outlives mw_tls_close(). */
 struct ssl_session_st *mw_tls_session_take(struct mw_tls *tls);
 void mw_tls_session_free(struct ssl_session_st *session); /* NULL is allowed */
 

@@ -196,7 +196,7 @@ function Tls:handshake() end
 function Tls:error_detail() end
 ---@return string? version, string? cipher, string? alpn, boolean? resumed
 function Tls:info() end
----@return moonwire.core.TlsSession? session the newest, once
+---@return moonwire.core.TlsSession? session the newest, once; also after close
 function Tls:take_session() end
 --- In memory: bytes from the peer, their end, and bytes for the peer.
 ---@return true? ok, integer? code

@@ -151,7 +151,10 @@ local function came_idle(self, connection)
 end
 
 local function was_closed(self, connection, reason)
-    local slot, counted = self.slots[connection], self.counted
+    local slot, counted, key = self.slots[connection], self.counted, self.secured[connection]
+    if key and not connection.failure then
+        self.tls:keep_session(key, connection.stream)
+    end
     self.slots[connection], self.secured[connection] = nil, nil
     counted[reason] = (counted[reason] or 0) + 1
     if not slot or slot.state == "closed" then
