@@ -257,9 +257,9 @@ describe("options", function()
         raises("good.key': no certificate in PEM form is in it", { cert = made:path "good.key" })
         raises("tls.cert '(PEM)': bad", { cert = text_of "client.pem" .. BROKEN,
             key = made:path "client.key" })
-        raises("client.pem': no private key in PEM form is in it; tls.key names its file",
+        raises("client.pem': no readable private key in PEM form is in it; tls.key names its file",
             { cert = made:path "client.pem" })
-        raises("root.pem': no private key in PEM form is in it",
+        raises("root.pem': no readable private key in PEM form is in it",
             { cert = made:path "client.pem", key = made:path "root.pem" })
         raises("is not the key of tls.cert", {
             cert = made:path "client.pem", key = made:path "good.key",

@@ -262,7 +262,6 @@ static int
 refuse_key(const char *where, const char *text, const struct password *password,
     char *detail)
 {
-    bool is_none = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_OSSL_DECODER;
     bool has_run_out = mw_tls_has_run_out();
     const char *reason = take_reason();
 
@@ -272,9 +271,10 @@ refuse_key(const char *where, const char *text, const struct password *password,
         mw_tls_say(detail,
             "%s '%s': the key is encrypted: tls.key_password opens it", where,
             shown(text));
-    else if (is_none && password->text == NULL)
-        mw_tls_say(detail, "%s '%s': no private key in PEM form is in it%s",
-            where, shown(text),
+    else if (password->text == NULL)
+        mw_tls_say(detail,
+            "%s '%s': no readable private key in PEM form is in it%s", where,
+            shown(text),
             strcmp(where, "tls.cert") == 0 ? "; tls.key names its file" : "");
     else
         mw_tls_say(detail, "%s '%s': no private key that can be read (%s)",
