@@ -41,7 +41,9 @@ end
 
 local function wait_to_read(self, deadline, now)
     local backend = self.backend
-    thread.check(backend)
+    if not now then -- else whoever sent has called it
+        thread.check(backend)
+    end
     self.reading = true
     local code = thread.park_checked(backend, deadline or huge, self.core, self.step, "read", now)
     self.reading = false
@@ -245,7 +247,8 @@ end
 --- Reads once, straight into a codec.
 ---@param h1 moonwire.core.H1 it must have said "need_data"
 ---@param deadline number?
----@param asked number? the time, for who has just asked for what it reads: it can't be there yet
+---@param asked number? the time, for who has just asked for what it reads, after thread.check():
+---  it can't be there yet
 ---@return integer? n bytes; nil without an error: the stream ended, and h1:feed_eof() was called
 ---@return moonwire.Error? err
 function methods:fill(h1, deadline, asked)
