@@ -79,8 +79,9 @@ describe("names", function()
             for _, word in ipairs { "wrongid", "wrongname", "wrongport" } do
                 assert.equal("127.0.0.1", found(word .. "-a.test"))
             end
-            assert.equal("127.0.0.1", found "liar-a.test") -- and nothing about other.test
-            assert.equal("resolve ENOTFOUND", refused "other.test")
+            -- later versions of c-ares take all addresses of an answer for the name's
+            assert.matches("^127.0.0.1", (found "liar-a.test"))
+            assert.equal("resolve ENOTFOUND", refused "other.test") -- it was told nothing of that
         end, { timeout = 5, tries = 1 })
     end)
 
@@ -157,7 +158,8 @@ describe("names of the hosts file", function()
         local path = support.temp_dir() .. "/hosts"
         local file = assert(io.open(path, "w"))
         file:write("# a comment\n127.0.0.1 four.hosts local-a.test alias.hosts # and another\n",
-            "::1\tsix.hosts\n127.0.0.1 both.hosts\n::1 both.hosts\n::ffff:127.0.0.7 mapped.hosts\n",
+            "::1\tsix.hosts\n127.0.0.8 both.hosts\nfd00::8 both.hosts\n", -- nobody's: not reached
+            "::ffff:127.0.0.7 mapped.hosts\n",
             "not-an-address broken.hosts\n")
         file:close()
         ffi.C.setenv("CARES_HOSTS", path, 1)
@@ -173,7 +175,7 @@ describe("names of the hosts file", function()
             assert.equal("127.0.0.1", found "four.hosts")
             assert.equal("127.0.0.1", found "ALIAS.hosts")
             assert.equal("::1", found "six.hosts")
-            assert.equal("::1 127.0.0.1", found "both.hosts")
+            assert.equal("127.0.0.8 fd00::8", found "both.hosts")
             assert.equal("127.0.0.7", found "mapped.hosts")
             assert.equal("resolve ENOTFOUND", refused "broken.hosts")
         end)
@@ -197,9 +199,7 @@ describe("names of the hosts file", function()
         local ok, problem = pcall(support.in_loop, function()
             local listener = assert(net.listen("127.0.0.1", 0))
             local port = listener:address().port
-            for _, name in ipairs { "four.hosts", "both.hosts" } do
-                assert(net.connect(name, port, { timeout = 10 })):close()
-            end
+            assert(net.connect("four.hosts", port, { timeout = 10 })):close()
             local stream, err = net.connect("six.hosts", port, { timeout = 10 })
             assert.is_nil(stream)
             assert.equal("connect", err.phase) -- and not "resolve"

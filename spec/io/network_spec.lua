@@ -21,7 +21,7 @@ local function scenario(name)
     local folder = support.temp_dir()
     local hosts = assert(io.open(folder .. "/hosts", "w"))
     hosts:write("192.0.2.2 far.hosts\n2001:db8::2 far.hosts\n",
-        "2001:db8:1::1 two.hosts\n2001:db8::2 two.hosts\n")
+        "2001:db8:1::1 two.hosts\n2001:db8::3 two.hosts\n")
     hosts:close()
     local here = support.root .. "/spec/support/"
     local command = {}
@@ -100,7 +100,7 @@ describe("a network", function()
     end)
 
     it_there("has what can be reached first, and without IPv6 IPv4 (RFC 6724)", function()
-        assert.same({ "2001:db8::2 2001:db8:1::1", "2001:db8::2 192.0.2.2",
+        assert.same({ "2001:db8::3 2001:db8:1::1", "2001:db8::2 192.0.2.2",
             "192.0.2.2 2001:db8::2", "nil 192.0.2.1",
             "192.0.2.2 in time 1 open" }, scenario "order")
     end)

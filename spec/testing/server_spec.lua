@@ -302,7 +302,7 @@ describe("the loopback server on the wire", function()
                 most = math.max(most, collectgarbage "count")
             end
             assert.equal(50000000, received)
-            assert.is_true(most - before < 8 * 1024)
+            assert.is_true(most - before < 16 * 1024)
         end)
     end)
 end)

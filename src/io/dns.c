@@ -61,16 +61,19 @@ stop_timer(struct mw_dns *dns)
 }
 
 /* After each call into c-ares: gives up what nobody waits for, and sets the
- * timer to the next thing to do. */
+ * timer to the next thing to do.  Later versions close sockets that they have
+ * no use for any more only when they look around again. */
 static void
 settle(struct mw_dns *dns)
 {
     struct timeval room;
     struct timeval *next;
 
-    if (dns->awaited == 0 && dns->running > 0) {
+    if (dns->awaited == 0 &&
+        (dns->running > 0 || dns->socks.next != &dns->socks)) {
         dns->busy++;
         ares_cancel(dns->channel);
+        ares_process_fd(dns->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
         dns->busy--;
     }
     stop_timer(dns);
@@ -198,7 +201,28 @@ on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *result)
     free(lookup);
 }
 
-/* Whether this system looks into the hosts file before it asks anybody. */
+/* What later versions of c-ares do by themselves, and may not do here: keep
+ * answers, which is for whoever asks, and ask servers whether they are back
+ * when nobody waits for an answer. */
+#ifdef ARES_OPT_SERVER_FAILOVER
+static int
+without_extras(struct ares_options *options)
+{
+    options->qcache_max_ttl = 0;
+    options->server_failover_opts.retry_chance = 0;
+    return ARES_OPT_QUERY_CACHE | ARES_OPT_SERVER_FAILOVER;
+}
+#else
+static int
+without_extras(struct ares_options *options)
+{
+    (void)options;
+    return 0;
+}
+#endif
+
+/* Whether this system looks into the hosts file before it asks anybody; so
+ * does nearly every one, where c-ares doesn't say. */
 static bool
 has_hosts_first(ares_channel channel)
 {
@@ -208,7 +232,7 @@ has_hosts_first(ares_channel channel)
 
     if (ares_save_options(channel, &options, &mask) != ARES_SUCCESS)
         return false;
-    is_first = options.lookups != NULL && options.lookups[0] == 'f';
+    is_first = options.lookups == NULL || options.lookups[0] == 'f';
     ares_destroy_options(&options);
     return is_first;
 }
@@ -253,6 +277,7 @@ open_channel(struct mw_dns *dns)
         mask |= ARES_OPT_TIMEOUTMS;
     if (dns->tries > 0)
         mask |= ARES_OPT_TRIES;
+    mask |= without_extras(&options);
     err = mw_dns_code(ares_init_options(&dns->channel, &options, mask));
     if (err != MW_OK) {
         dns->channel = NULL;
