@@ -45,6 +45,16 @@ memory_send(struct mw_tls *tls, const char *data, size_t len, size_t *count)
     return mw_buf_append(&tls->out, data, len);
 }
 
+/* What a BIO's method says to a step's code: 1, 0 at the end, -1 for what fails
+ * or has to wait.  To OpenSSL 3.2 and later a write that says 0 went well. */
+static int
+bio_result(int err)
+{
+    if (err == MW_OK)
+        return 1;
+    return err == MW_EOF ? 0 : -1;
+}
+
 /* A socket that was emptied is asked again only once there was an event. */
 static int
 socket_recv(struct mw_tls *tls, char *data, size_t len, size_t *count)
@@ -64,13 +74,11 @@ on_read(BIO *bio, char *data, size_t len, size_t *count)
     *count = 0;
     err = tls->tcp != NULL ? socket_recv(tls, data, len, count)
                            : memory_recv(tls, data, len, count);
-    if (err == MW_OK)
-        return 1;
     if (err == MW_EAGAIN)
         BIO_set_retry_read(bio);
-    else
+    else if (err != MW_OK)
         tls->transport = err;
-    return 0;
+    return bio_result(err);
 }
 
 static int
@@ -83,13 +91,11 @@ on_write(BIO *bio, const char *data, size_t len, size_t *count)
     *count = 0;
     err = tls->tcp != NULL ? mw_tcp_send(tls->tcp, data, len, count)
                            : memory_send(tls, data, len, count);
-    if (err == MW_OK)
-        return 1;
     if (err == MW_EAGAIN)
         BIO_set_retry_write(bio);
-    else
+    else if (err != MW_OK)
         tls->transport = err;
-    return 0;
+    return bio_result(err);
 }
 
 static long
