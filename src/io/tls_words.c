@@ -177,6 +177,16 @@ is_client_cert_alert(int reason)
            reason == SSL_R_TLSV1_ALERT_UNKNOWN_CA;
 }
 
+/* Reasons above the alerts' are the library's own, of whatever part of it. */
+static bool
+is_alert(unsigned long code)
+{
+    int reason = ERR_GET_REASON(code);
+
+    return ERR_GET_LIB(code) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET &&
+           reason <= SSL_AD_REASON_OFFSET + UINT8_MAX;
+}
+
 /* "tlsv1 alert protocol version" -> "protocol version". */
 static const char *
 alert_words(const char *reason)
@@ -197,7 +207,7 @@ mw_tls_say_error(struct mw_tls *tls)
     tls->detail[0] = '\0';
     if (words == NULL)
         words = "an error without a name";
-    if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET) {
+    if (is_alert(code)) {
         mw_tls_say(tls->detail, "alert \"%s\"", alert_words(words));
         if (reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION)
             mw_tls_say(tls->detail, " (no version of TLS is spoken by both)");
