@@ -30,6 +30,7 @@ struct player {
     struct mw_h1 *h1;
     struct lease *lease;
     struct mw_buf body; /* neighbouring pieces, not yet written down */
+    char request[1024]; /* the head, lent to the codec for the exchange */
     unsigned number;    /* of the exchange */
     uint64_t body_len;  /* of the message under way */
     bool has_head;
@@ -170,14 +171,13 @@ send_request(struct player *p)
     };
     struct mw_headers headers;
     struct mw_h1_request request;
-    char memory[1024];
     ptrdiff_t at;
 
     mw_headers_init(&headers);
     must(mw_headers_add(&headers, text_of("Host"), text_of("h")) == MW_OK);
     parts.headers = &headers;
-    must(mw_h1_request_size(&parts) <= sizeof(memory));
-    must(mw_h1_request_build(&request, &parts, memory, &at) == MW_OK);
+    must(mw_h1_request_size(&parts) <= sizeof(p->request));
+    must(mw_h1_request_build(&request, &parts, p->request, &at) == MW_OK);
     must(mw_h1_send_request(p->h1, &request) == MW_OK);
     if (kind == 2)
         must(mw_h1_send_end(p->h1, NULL) == MW_OK);
