@@ -94,7 +94,7 @@ return {
         "^field name with", "^field \"=?: v", "^field \" X%-A", "^field \"X%-A[ \\]t?: v",
         "^length fields \"Content%-Length[ \\]",
         "^coding fields \"Transfer%-Encoding[ \\]", "^trace header_empty_name",
-        "^trace header_name", "^trace header_space_colon",
+        "^trace header_name", "^trace header_space_colon", "^trace header_leading_space",
         why = "A name is a token, and no whitespace stands between it and the colon (RFC 9110, "
             .. "5.1 and 5.6.2; RFC 9112, 5.1). `Transfer-Encoding : chunked` frames the message "
             .. "for those that strip the space and for nobody else: such a message has two ends.",
