@@ -1,9 +1,9 @@
-/* tcp_lua.c - sockets for Lua, and bytes between a socket and a codec. */
+/* tcp_lua.c - sockets for Lua. */
 #include "io/tcp.h"
 
 #include "core/err.h"
-#include "lua/h1_lua.h"
 #include "lua/loop_lua.h"
+#include "lua/move_lua.h"
 #include "lua/tcp_lua.h"
 #include "lua/util.h"
 
@@ -161,69 +161,36 @@ l_tcp_recv_now(lua_State *L)
 }
 
 static int
+move_in(void *end, char *data, size_t len, size_t *count)
+{
+    return mw_tcp_recv(end, data, len, count);
+}
+
+static int
+move_out(
+    void *end, const struct iovec *slices, size_t slice_count, size_t *count)
+{
+    return mw_tcp_send_slices(end, slices, slice_count, count);
+}
+
+static const struct mwL_mover mover = {move_in, move_out};
+
+static int
 l_tcp_recv_into(lua_State *L)
 {
-    struct mw_tcp *tcp = check_tcp(L, 1);
-    struct mw_h1 *h1 = mwL_check_h1(L, 2);
-    size_t count = 0;
-    size_t len;
-    char *room;
-    int err = mw_h1_reserve(h1, &room, &len);
-
-    if (err != MW_OK)
-        return mwL_fail(L, err);
-    err = mw_tcp_recv(tcp, room, len, &count);
-    mw_h1_commit(h1, count);
-    if (err != MW_OK)
-        return mwL_fail(L, err);
-    lua_pushinteger(L, (lua_Integer)count);
-    return 1;
+    return mwL_recv_into(L, &mover, check_tcp(L, 1));
 }
 
 static int
 l_tcp_send(lua_State *L)
 {
-    struct mw_tcp *tcp = check_tcp(L, 1);
-    size_t len;
-    const char *data = luaL_checklstring(L, 2, &len);
-    lua_Number from = luaL_optnumber(L, 3, 1);
-    size_t count = 0;
-    int err;
-
-    luaL_argcheck(
-        L, from >= 1 && from <= (lua_Number)len, 3, "no byte of the data");
-    err = mw_tcp_send(
-        tcp, data + (size_t)from - 1, len - (size_t)from + 1, &count);
-    if (err != MW_OK)
-        return mwL_fail(L, err);
-    lua_pushinteger(L, (lua_Integer)count);
-    return 1;
+    return mwL_send(L, &mover, check_tcp(L, 1));
 }
 
 static int
 l_tcp_send_from(lua_State *L)
 {
-    struct mw_tcp *tcp = check_tcp(L, 1);
-    struct mw_h1 *h1 = mwL_check_h1(L, 2);
-    struct mw_slice slices[MW_H1_SLICES];
-    struct iovec vectors[MW_H1_SLICES];
-    int count;
-
-    while ((count = mw_h1_output_borrow(h1, slices)) > 0) {
-        size_t sent = 0;
-        int err;
-
-        for (int i = 0; i < count; i++) {
-            vectors[i].iov_base = (void *)(uintptr_t)slices[i].data;
-            vectors[i].iov_len = slices[i].len;
-        }
-        err = mw_tcp_send_slices(tcp, vectors, (size_t)count, &sent);
-        if (err != MW_OK)
-            return mwL_fail(L, err);
-        mw_h1_output_sent(h1, sent);
-    }
-    lua_pushboolean(L, 1);
-    return 1;
+    return mwL_send_from(L, &mover, check_tcp(L, 1));
 }
 
 int
