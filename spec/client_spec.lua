@@ -474,10 +474,13 @@ describe("client", function()
             for i = 1, 1000 do
                 assert(client:get("http://h/" .. i % 300))
             end
-            local kept = 0
-            for _ in pairs(client.recent) do kept = kept + 1 end
-            for _ in pairs(client.older) do kept = kept + 1 end
-            assert.is_true(kept <= 256)
+            local kept, plans = 0, client.plans
+            for _ in pairs(plans.recent.GET) do kept = kept + 1 end
+            for _ in pairs(plans.older.GET) do kept = kept + 1 end
+            assert.is_true(kept >= 128 and kept <= 256)
+            assert.equal(plans:find("GET", "http://h/99"), plans:find("GET", "http://h/99"))
+            assert.is_nil(plans:find("GET", "http://h/300"))
+            assert.is_nil(plans:find("PUT", "http://h/99"))
         end)
     end)
 

@@ -7,6 +7,7 @@ local dial_options = require "moonwire.dial.options"
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
 local options = require "moonwire.client.options"
+local plans = require "moonwire.client.plans"
 local report = require "moonwire.client.report"
 local requests = require "moonwire.request"
 local supply = require "moonwire.client.supply"
@@ -14,13 +15,10 @@ local threads = require "moonwire.backend.thread"
 
 local huge = math.huge
 
-local PREPARED_MAX = 128 -- requests without options that are kept made
-
 ---@class moonwire.Client
 ---@field private settings table of options.client
 ---@field package supply moonwire.client.Supply
----@field private recent table<string, table> plans of what is nothing but a method and a URL
----@field private older table<string, table>
+---@field private plans moonwire.client.Plans of what is nothing but a method and a URL
 ---@field package sent integer
 ---@field package replaced integer
 ---@field package retried integer
@@ -29,19 +27,14 @@ local Client = { __index = methods, __name = "moonwire.Client" }
 
 -- One call ----------------------------------------------------------------------------------------
 
--- Sends the request of a call. A connection that turns out to be stale before a byte went is
--- replaced by any other; once a byte has gone there is one more try at most, over a fresh one.
-local function exchange(self, call)
-    local source = self.supply
-    local slot, err = source:checkout(call, false)
-    local retried = not call.retry
+-- The request has failed over the connection of a slot. One that turned out to be stale before a
+-- byte went is replaced by any other; once a byte has gone there is one more try at most, over a
+-- fresh one.
+local function go_on(self, call, slot, err)
+    local source, retried = self.supply, not call.retry
+    local response
     while slot do
-        local connection = slot.connection
-        local response
-        response, err = connection:request(call.request, call.sending, call.started)
-        if response then
-            return response
-        elseif connection.unfit and slot.state == "active" then
+        if slot.connection.unfit and slot.state == "active" then
             self.replaced = self.replaced + 1
             slot, err = source:replace(call, slot)
         elseif err.safe_to_retry and not retried and not source.closed then
@@ -52,8 +45,28 @@ local function exchange(self, call)
             source:return_unused(slot)
             return nil, err
         end
+        if slot then
+            response, err = slot.connection:exchange(call.data, call.sending, call.started)
+            if response then
+                return response
+            end
+        end
     end
     return nil, err
+end
+
+-- Sends the request of a call over whichever connection there is.
+local function exchange(self, call)
+    local slot, err = self.supply:checkout(call, false)
+    if not slot then
+        return nil, err
+    end
+    local response
+    response, err = slot.connection:exchange(call.data, call.sending, call.started)
+    if response then
+        return response
+    end
+    return go_on(self, call, slot, err)
 end
 
 -- A server that doesn't know Expect says so with 417: the request goes once more without, if its
@@ -149,16 +162,16 @@ local function new_plan(self, request, opts, level)
     return plan
 end
 
+-- What a plan's request is sent with when it begins now.
+local function sending_from(self, plan, opts, started)
+    local total = plan.timeouts.total
+    return total and sending_for(self, started + total, plan.timeouts, opts) or plan.sending
+end
+
 -- A request on its way, until when.
-local function new_call(self, plan, opts, backend)
-    local started, timeouts = backend:now(), plan.timeouts
-    local deadline, sending = huge, nil
-    if timeouts.total then
-        deadline = started + timeouts.total
-        sending = sending_for(self, deadline, timeouts, opts)
-    end
+local function new_call(plan, started, sending)
     return setmetatable({
-        started = started, waited = 0, deadline = deadline, sending = sending,
+        started = started, waited = 0, deadline = sending.deadline, sending = sending,
     }, plan)
 end
 
@@ -170,10 +183,23 @@ local function check_open(self, level)
     return use_backend(self, level + 1)
 end
 
+-- Mostly a connection was just freed, and then that is all there is to it.
 local function send_planned(self, plan, opts, backend)
-    local call = new_call(self, plan, opts, backend)
+    local started, data = backend:now(), plan.data
+    local sending = sending_from(self, plan, opts, started)
     self.sent = self.sent + 1
-    return (plan.data.expect and exchange_expecting or exchange)(self, call)
+    if data.expect then
+        return exchange_expecting(self, new_call(plan, started, sending))
+    end
+    local slot = self.supply:take_recent(plan.key, started)
+    if not slot then
+        return exchange(self, new_call(plan, started, sending))
+    end
+    local response, err = slot.connection:exchange(data, sending, started, started)
+    if response then
+        return response
+    end
+    return go_on(self, new_call(plan, started, sending), slot, err)
 end
 
 local function send(self, request, opts, level)
@@ -212,30 +238,20 @@ local function merged_headers(self, given, level)
     return merged
 end
 
--- The plan for what is nothing but a method and a URL, made once. Of the last ones 128 at least are
--- kept, and never more than twice as many.
+-- The plan for what is nothing but a method and a URL, made once.
 local function plain_plan(self, method, url, level)
-    local key = method .. " " .. url
-    local plan = self.recent[key]
+    local plan = self.plans:find(method, url)
     if plan then
         return plan
     end
-    plan = self.older[key]
-    if not plan then
-        local err
-        plan, err = new_plan(self, requests.new({
-            method = method, url = full_url(self, url, level + 1), headers = self.settings.headers,
-        }, level + 1), nil, level + 1)
-        if not plan then
-            return nil, err
-        end
+    local err
+    plan, err = new_plan(self, requests.new({
+        method = method, url = full_url(self, url, level + 1), headers = self.settings.headers,
+    }, level + 1), nil, level + 1)
+    if plan then
+        self.plans:keep(method, url, plan)
     end
-    if self.recent_count >= PREPARED_MAX then
-        self.recent, self.older, self.recent_count = {}, self.recent, 0
-    end
-    self.recent[key] = plan
-    self.recent_count = self.recent_count + 1
-    return plan
+    return plan, err
 end
 
 local function make_request(self, method, url, opts, level)
@@ -413,7 +429,9 @@ function methods:preconnect(url, count, opts)
     if not plan then
         return nil, err
     end
-    return ahead.connect(self.supply, new_call(self, plan, opts, backend), count or 1)
+    local started = backend:now()
+    local call = new_call(plan, started, sending_from(self, plan, opts, started))
+    return ahead.connect(self.supply, call, count or 1)
 end
 
 --- Closes all connections; an exchange under way fails with kind "closed". With a number of seconds
@@ -432,7 +450,7 @@ function methods:close(seconds)
     else
         self.supply:close()
     end
-    self.recent, self.older = {}, {}
+    self.plans = plans.new()
     return all
 end
 
@@ -495,9 +513,7 @@ function client.new(opts)
     return setmetatable({
         settings = settings,
         supply = supply.new(settings),
-        recent = {},
-        older = {},
-        recent_count = 0,
+        plans = plans.new(),
         sent = 0,
         replaced = 0,
         retried = 0,

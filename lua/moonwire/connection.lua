@@ -6,6 +6,7 @@ local errors = require "moonwire.error"
 local failure = require "moonwire.connection.failure"
 local leaving = require "moonwire.connection.leaving"
 local receiver = require "moonwire.connection.receiver"
+local options = require "moonwire.connection.options"
 local requests = require "moonwire.request"
 local sender = require "moonwire.connection.sender"
 local threads = require "moonwire.backend.thread"
@@ -15,7 +16,7 @@ local huge, min = math.huge, math.min
 -- The moves a connection may make.
 local MOVES = {
     new = { active = true, idle = true, closed = true },
-    active = { idle = true, closed = true, detached = true },
+    active = { new = true, idle = true, closed = true, detached = true },
     idle = { active = true, closed = true },
     closed = {},
     detached = {}, -- another protocol has the stream
@@ -28,6 +29,7 @@ local IDLE_LIFETIME = 30 -- seconds a connection is kept where the peer says not
 local LIFETIME_LIMIT = 300 -- seconds it is kept at most, whatever the peer says
 local IDLE_BYTES = 64 -- of what an idle connection has to say; enough to tell a 408
 local NO_OPTIONS = {}
+local EAGAIN = core.EAGAIN
 
 ---@class moonwire.connection.Options
 ---@field limits table? of the codec: head_bytes, header_count, ...
@@ -38,15 +40,6 @@ local NO_OPTIONS = {}
 ---@field can_drain (fun(connection: moonwire.Connection): boolean)? whether it may take a moment
 ---  to drop the rest of a body, so that it can be kept; always if none is given
 ---@field trace moonwire.Trace?
-
----@class moonwire.connection.RequestOptions
----@field deadline number? the backend's time at which all of the exchange must be over
----@field headers_timeout number? seconds from the request's last byte to the head: 60
----@field idle_timeout number? seconds without progress in the direction we wait for: 30
----@field expect_timeout number? seconds to wait for 100 Continue, where the request expects it: 1
----@field max_body integer? bytes
----@field on_informational fun(status: integer, headers: moonwire.core.Headers)? for each 1xx
----@field progress fun(received: integer, total: integer?)? as the body arrives
 
 ---@class moonwire.Connection
 ---@field id integer no other connection of this Lua state has the same
@@ -59,9 +52,11 @@ local NO_OPTIONS = {}
 ---@field kept boolean it was idle before its first request, so it may be stale then
 ---@field lifetime number? seconds the peer lets it be idle, where it has said so
 ---@field private h1 moonwire.core.H1
----@field private current {response: moonwire.Response?} weak: an unread response may be collected
+---@field private current {response: moonwire.Response?}? weak: an unread response may be collected
 ---@field private sender moonwire.connection.Sender? while a body is being sent
 ---@field private since number? when the call began that the exchange is for
+---@field private opts table? whose fields were taken over last
+---@field private watched boolean the stream was told to tell what happens while it is idle
 ---@field private sent_at number? when the request's last byte went
 ---@field private read_since number? when the wait for more of the body began
 ---@field private failure moonwire.Error? what ended the exchange
@@ -81,8 +76,10 @@ local function move(self, state)
 end
 
 local function forget_exchange(self)
-    self.data, self.on_informational, self.progress = nil, nil, nil
-    self.current.response = nil
+    self.data, self.current = nil, nil
+    if self.on_informational or self.progress then
+        self.opts, self.on_informational, self.progress = nil, nil, nil
+    end
 end
 
 --- For the connection's own parts: the one way into "closed".
@@ -151,7 +148,6 @@ local function judge(self, data)
         return "peer_closed_idle"
     end
     self.h1:feed(data)
-    self.bytes_in_before = self.bytes_in_before + #data
     return self.h1:next() ~= "need_data" and "unsolicited" or nil
 end
 
@@ -186,7 +182,7 @@ end
 ---@package
 ---@param now number
 function methods:settle(now)
-    local reusable, timeout, max, bytes_in, bytes_out, body_in = self.h1:finish()
+    local reusable, timeout, max = self.stream:finish(self.h1)
     local reason = not reusable and timeout
     if reusable and (timeout and timeout <= 1 or max and max <= 1) then
         reason = "keep_alive_limit"
@@ -198,10 +194,12 @@ function methods:settle(now)
         return
     end
     self.lifetime = timeout and min(timeout - 1, LIFETIME_LIMIT)
-    self.bytes_in_before, self.bytes_out_before, self.body_in_before = bytes_in, bytes_out, body_in
     forget_exchange(self)
     move(self, "idle")
-    self.stream:watch(look, self)
+    if not self.watched then
+        self.watched = true
+        self.stream:watch(look, self)
+    end -- else the stream has done so
     if self.on_idle then
         self.on_idle(self)
     end
@@ -211,7 +209,7 @@ end
 ---@package
 function methods:put_aside()
     if self.state == "new" then
-        self.kept = true
+        self.kept, self.watched = true, true
         move(self, "idle")
         self.stream:watch(look, self)
     end
@@ -227,43 +225,24 @@ methods.leave = leaving.leave
 
 -- Sending -----------------------------------------------------------------------------------------
 
-local function check_number(opts, name, level)
-    local value = opts[name]
-    if value ~= nil and (type(value) ~= "number" or value ~= value) then
-        errors.argument(level + 1, name, "number", value)
-    end
-end
-
-local function check_options(opts, level)
-    if type(opts) ~= "table" then
-        errors.argument(level + 1, "opts", "table", opts)
-    end
-    check_number(opts, "deadline", level + 1)
-    check_number(opts, "headers_timeout", level + 1)
-    check_number(opts, "idle_timeout", level + 1)
-    check_number(opts, "expect_timeout", level + 1)
-    check_number(opts, "max_body", level + 1)
-    if opts.on_informational ~= nil then
-        errors.check(level + 1, "on_informational", "function", opts.on_informational)
-    end
-    if opts.progress ~= nil then
-        errors.check(level + 1, "progress", "function", opts.progress)
-    end
-end
-
-local function begin(self, data, opts, now)
-    self.data = data
-    self.started = now
+-- Those of the exchange before are mostly the same.
+local function adopt(self, opts)
+    self.opts = opts
     self.deadline = opts.deadline or huge
     self.headers_timeout = opts.headers_timeout or HEADERS_TIMEOUT
     self.idle_timeout = opts.idle_timeout or IDLE_TIMEOUT
     self.max_body = opts.max_body
     self.on_informational = opts.on_informational
     self.progress = opts.progress
+end
+
+local function begin(self, data, now)
+    self.data = data
+    self.started = now
     self.reused = self.requests > 0
-    self.body_seen = 0
-    self.sent_at, self.read_until, self.write_error = nil, nil, nil
-    self.received, self.has_head, self.was_refused, self.body_opened = false, false, false, false
+    self.body_seen, self.body_opened = 0, false
+    self.sent_at = nil
+    self.received, self.has_head = false, false
 end
 
 local function refuse(self, data)
@@ -281,8 +260,8 @@ local function refuse(self, data)
     return nil, err
 end
 
-local function refuse_unfit(self, data, opts)
-    begin(self, data, opts, self.backend:now())
+local function refuse_unfit(self, data)
+    begin(self, data, self.backend:now())
     local err = failure.complete(self, errors.new {
         kind = "closed", phase = "write", code = "EOF",
         message = self.unfit == "unsolicited"
@@ -296,17 +275,16 @@ end
 
 -- Bytes that a new connection brings along answer nothing either (RFC 9112 section 9.2), whatever
 -- they look like. That it has ended already is told by the exchange.
-local function refuse_unasked(self, data, opts)
+local function refuse_unasked(self, data)
     local said = self.stream:read_now(IDLE_BYTES)
     if not said or said == "" then
         return nil
     end
     self.h1:feed(said)
-    self.bytes_in_before = #said
     if self.h1:next() == "need_data" then
         return nil -- an empty line
     end
-    begin(self, data, opts, self.backend:now())
+    begin(self, data, self.backend:now())
     local _, err = self:fail(failure.unsolicited(said))
     self.data = nil
     return err
@@ -314,19 +292,17 @@ end
 
 -- A request whose time is over, or whose task is cancelled, isn't begun: the connection stays as
 -- it is.
-local function refuse_late(self, data, opts, now)
-    local backend = self.backend
-    local thread = threads.of(backend)
+local function refuse_late(self, data, me, now)
     local err
-    if thread.cancelled or thread.deadline <= now then
-        local code = backend:wait(now) -- tells the scope whose deadline it was
+    if me.cancelled or me.deadline <= now then
+        local code = self.backend:wait(now) -- tells the scope whose deadline it was
         err = errors.from_code(code, "write", "the request was not sent")
-    elseif opts.deadline and opts.deadline <= now then
+    elseif self.deadline <= now then
         err = failure.late()
     else
         return nil
     end
-    begin(self, data, opts, now)
+    begin(self, data, now)
     failure.complete(self, err)
     self.data = nil
     return err
@@ -349,30 +325,6 @@ local function open_body(data)
     return reader, data.head, false
 end
 
--- Hands the head, and the body when it is a string, to the codec and sends what goes at once.
-local function send(self, head, reader, asks, opts)
-    local h1 = self.h1
-    local body = self.data.body
-    if reader or asks then
-        h1:send_request(head)
-        self.body_opened = reader ~= nil
-        sender.start(self, reader, asks and (opts.expect_timeout or EXPECT_TIMEOUT))
-        return true
-    end
-    h1:send_whole(head, body and body.text)
-    local sent, err = self.stream:try_flush(h1)
-    if sent then
-        self.sent_at = self.started -- a moment ago
-    elseif sent == false then
-        sender.start(self)
-    elseif err.kind == "closed" then
-        sender.note_broken(self, err)
-    else
-        return self:fail(failure.from_stream(err, "write"))
-    end
-    return true
-end
-
 local function trace_request(self, head)
     local trace = self.trace
     if self.reused then
@@ -384,62 +336,124 @@ local function trace_request(self, head)
     trace:request(head:bytes())
 end
 
+-- The request is on its way; what is known of the exchange from now on.
+local function set_out(self, data, head, now)
+    begin(self, data, now)
+    if self.trace then
+        trace_request(self, head)
+    end
+    self.requests = self.requests + 1
+end
+
+-- A request that goes out at once has gone, or some of it has.
+local function go_on(self, code, err)
+    if code == 0 then
+        self.sent_at = self.started -- a moment ago
+    elseif code == EAGAIN then
+        sender.start(self)
+    elseif err.kind == "closed" then
+        sender.note_broken(self, err)
+    else
+        return self:fail(failure.from_stream(err, "write"))
+    end
+    return receiver.receive(self)
+end
+
+-- What an idle or new connection has to be before a request goes out. Nil and an error otherwise.
+local function look_first(self, data, me)
+    if self.state == "idle" and not is_fit(self) then
+        return refuse_unfit(self, data)
+    end
+    local now = self.backend:now()
+    local refused = refuse_late(self, data, me, now)
+        or self.state == "new" and not self.stream:is_quiet() and refuse_unasked(self, data)
+    if refused then
+        return nil, refused
+    end
+    return now
+end
+
+-- With a body that is read while it is sent, or after a closer look: by steps of their own.
+local function send_by_steps(self, data, opts, me)
+    threads.check(self.backend)
+    local now, err = look_first(self, data, me)
+    if not now then
+        return nil, err
+    end
+    local h1, body = self.h1, data.body
+    if not body or body.text and not data.expects then
+        move(self, "active")
+        set_out(self, data, data.head, now)
+        h1:send_whole(data.head, body and body.text)
+        local sent, problem = self.stream:try_flush(h1)
+        return go_on(self, sent and 0 or sent == false and EAGAIN or nil, problem)
+    end
+    local reader, head, asks, problem = open_body(data)
+    if not head then
+        return nil, problem
+    end
+    move(self, "active")
+    set_out(self, data, head, now)
+    h1:send_request(head)
+    self.body_opened = reader ~= nil
+    sender.start(self, reader, asks and (opts.expect_timeout or EXPECT_TIMEOUT))
+    return receiver.receive(self)
+end
+
+--- As request, for a client: its options are checked already, and the same table has the same
+--- options each time.
+---@package
+---@param data table of moonwire.request
+---@param opts moonwire.connection.RequestOptions
+---@param since number? when the client's own call began, which `err.elapsed` counts from; it has seen
+---  to it that it can wait
+---@param now number? the time, if the client has just looked
+---@return moonwire.Response? response, moonwire.Error? err
+function methods:exchange(data, opts, since, now)
+    local state, backend = self.state, self.backend
+    if state ~= "idle" and state ~= "new" then
+        threads.check(backend)
+        return refuse(self, data)
+    end
+    local me = threads.of(backend)
+    local body, limit = data.body, me.deadline
+    self.since = since
+    if self.opts ~= opts then
+        adopt(self, opts)
+    end
+    if self.unfit or me.cancelled or body and (data.expects or not body.text) then
+        return send_by_steps(self, data, opts, me)
+    elseif limit > self.deadline then
+        limit = self.deadline
+    end
+    move(self, "active")
+    local code, err
+    code, now, err = self.stream:ask(self.h1, data.head, body and body.text,
+        not since and threads.coroutine(me) or nil, limit, now)
+    if code > 0 then -- it has not begun
+        move(self, state)
+        return send_by_steps(self, data, opts, me)
+    end
+    set_out(self, data, data.head, now)
+    return go_on(self, code, err)
+end
+
 --- Sends a request and returns as soon as the head of its response is there. A response that has
 --- come whole by then is complete, and the connection is idle again; one that switches protocols
 --- (101, or a 2xx to CONNECT) has the stream, and the connection is detached.
 ---@param request moonwire.Request
 ---@param opts? moonwire.connection.RequestOptions
----@param since number? for a client: when its own call began, which `err.elapsed` counts from
 ---@return moonwire.Response? response, moonwire.Error? err
-function methods:request(request, opts, since)
+function methods:request(request, opts)
     local data = requests.data(request)
     if not data then
         errors.argument(2, "request", "request made by moonwire.request", request)
     end
     if opts then
-        check_options(opts, 2)
-    else
-        opts = NO_OPTIONS
+        options.check(opts, 2)
+        self.opts = nil -- it may be the same table with other options
     end
-    threads.check(self.backend)
-    local state = self.state
-    if state ~= "idle" and state ~= "new" then
-        return refuse(self, data)
-    end
-    self.since = since
-    if state == "idle" and not is_fit(self) then
-        return refuse_unfit(self, data, opts)
-    end
-    local now = self.backend:now()
-    local refused = refuse_late(self, data, opts, now)
-        or state == "new" and not self.stream:is_quiet() and refuse_unasked(self, data, opts)
-    if refused then
-        return nil, refused
-    end
-    local head, reader, asks = data.head, nil, false
-    if data.body and (data.expects or not data.body.text) then
-        local problem
-        reader, head, asks, problem = open_body(data)
-        if not head then
-            return nil, problem
-        end
-    end
-    move(self, "active")
-    begin(self, data, opts, now)
-    if self.trace then
-        trace_request(self, head)
-    end
-    self.requests = self.requests + 1
-    local ok, err = send(self, head, reader, asks, opts)
-    if not ok then
-        return nil, err
-    end
-    local status, reason, version, headers = receiver.receive_head(self)
-    if not status then
-        return nil, reason
-    end
-    self.has_head = true
-    return receiver.make_response(self, status, reason, version, headers)
+    return self:exchange(data, opts or NO_OPTIONS)
 end
 
 -- Around an exchange ------------------------------------------------------------------------------
@@ -528,11 +542,12 @@ function M.new(stream, opts)
         on_close = opts.on_close,
         can_drain = opts.can_drain,
         trace = opts.trace or core.state.trace or false,
-        current = setmetatable({}, { __mode = "v" }),
+        current = nil,
         requests = 0,
         created = now,
         last_used = now,
         kept = false,
+        watched = false,
         lifetime = nil,
         close_reason = nil,
         unfit = nil,
@@ -540,6 +555,7 @@ function M.new(stream, opts)
         data = nil,
         sender = false,
         since = nil,
+        opts = nil,
         started = now,
         deadline = huge,
         headers_timeout = HEADERS_TIMEOUT,
@@ -548,9 +564,6 @@ function M.new(stream, opts)
         on_informational = nil,
         progress = nil,
         reused = false,
-        bytes_in_before = 0,
-        bytes_out_before = 0,
-        body_in_before = 0,
         body_seen = 0,
         body_opened = false,
         sent_at = nil,

@@ -238,6 +238,19 @@ end
 
 -- Calls -------------------------------------------------------------------------------------------
 
+--- Gives a slot that is "active" if one of the origin became idle less than so many seconds ago.
+---@param key string as for take
+---@param now number
+---@param seconds number
+---@return moonwire.pool.Slot?
+function methods:take_recent(key, now, seconds)
+    local origin = self.origins[key]
+    local slot = origin and origin.idle.last
+    if slot and slot.expires - slot.lifetime + seconds > now then
+        return take_idle(self, origin, now)
+    end
+end
+
 --- Asks for a connection to an origin. Gives a slot that is "active": its connection is to be used;
 --- or nil and a waiter, whose turn is announced by next_wake. If `waiter.dial.direct`, whoever
 --- waits dials for that slot meanwhile, since nobody has a connection there that could be freed.
@@ -523,6 +536,13 @@ function methods:close()
 end
 
 -- Outboxes ----------------------------------------------------------------------------------------
+
+--- Whether one of the outboxes has something for the caller.
+---@return boolean
+function methods:has_orders()
+    return (self.closing.first or self.waking.first or self.dialing.first or self.aborting.first)
+        and true or false
+end
 
 --- The next connection that the caller has to close, and why; its slot is free already.
 ---@return any? connection, string? reason

@@ -128,10 +128,11 @@ end
 ---@param reason string
 ---@param version string
 ---@param headers moonwire.core.Headers
+---@param text string? of the body, what is here already
 ---@param connection moonwire.Connection
 ---@param now number
 ---@return moonwire.Response
-function M.new(status, reason, version, headers, connection, now)
+function M.new(status, reason, version, headers, text, connection, now)
     return setmetatable({ -- of 16 fields, which is what a table has room for without growing
         status = status,
         reason = reason,
@@ -146,7 +147,7 @@ function M.new(status, reason, version, headers, connection, now)
         upload_complete = not connection.sender and not connection.was_refused,
         max_body = connection.max_body,
         from = 1,
-        buffered = nil,
+        buffered = text,
         finished = nil,
         body_text = nil,
     }, Response)

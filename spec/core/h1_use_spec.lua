@@ -215,8 +215,8 @@ describe("reading", function()
                 assert.matches("^POST /" .. length .. " ", sent)
                 h1:output_sent(#sent)
                 h1:feed(reply "")
-                assert.equal("head", (h1:next_head()))
-                assert.same({ nil, "end" }, { h1:next_ready() })
+                local event, status, _, _, _, text, behind = h1:next_answer()
+                assert.same({ "head", 200, nil, "end" }, { event, status, text, behind })
                 assert.is_true((h1:finish()))
             end
         end

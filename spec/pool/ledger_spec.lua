@@ -137,17 +137,18 @@ describe("the pool of a client", function()
             local other = serve(m, "127.0.0.2", 80)
             assert.equal(32, client:preconnect("http://h/", 32))
             assert(client:get("http://other/")):text()
-            local class, looks, streams_seen = getmetatable(next(client.supply.slots).stream), 0, {}
+            local socket = next(client.supply.slots).stream.core
+            local class, looks, sockets_seen = getmetatable(socket), 0, {}
             local is_quiet = class.__index.is_quiet
             class.__index.is_quiet = function(self)
-                looks, streams_seen[self] = looks + 1, true
+                looks, sockets_seen[self] = looks + 1, true
                 return is_quiet(self)
             end
             assert(client:get("http://h/0")):text()
             assert(client:get("http://h/0")):text()
             class.__index.is_quiet = is_quiet
             local count = 0
-            for _ in pairs(streams_seen) do
+            for _ in pairs(sockets_seen) do
                 count = count + 1
             end
             assert.equal(1, count)

@@ -85,10 +85,13 @@ fault("a response that breaks off is taken for whole", "connection", "pull", fun
 end)
 
 fault("an informational response is taken for the final one", "codec",
-    "next_head", function(next_head)
+    "next_answer", function(next_answer)
         return function(h1)
-            local event, status, reason, version, headers = next_head(h1)
-            return event == "informational" and "head" or event, status, reason, version, headers
+            local event, status, reason, version, headers, text, behind, detail = next_answer(h1)
+            if event == "informational" then
+                return "head", status, reason, version, headers, nil, "need_data"
+            end
+            return event, status, reason, version, headers, text, behind, detail
         end
     end)
 
@@ -104,16 +107,16 @@ fault("a piece of a body is dropped", "codec", "next", function(next_event)
     end
 end)
 
-local function keep_closing(h1, reusable, reason, ...)
+local function keep_closing(reusable, reason, ...)
     if reason == "close_header" then
-        return true, nil, nil, h1:bytes()
+        return true
     end
     return reusable, reason, ...
 end
 
 fault("a connection that its server closes is kept", "codec", "finish", function(finish)
     return function(h1)
-        return keep_closing(h1, finish(h1))
+        return keep_closing(finish(h1))
     end
 end)
 
@@ -125,13 +128,13 @@ local function always()
     end
 end
 
-fault("nobody looks at an idle connection", "stream", "is_quiet", always, "stream", "watch", always)
+fault("nobody looks at an idle connection", "socket", "is_quiet", always, "stream", "watch", always)
 
-fault("bytes that come before the request are taken for its answer", "receiver", "receive_head",
-    function(receive_head)
+fault("bytes that come before the request are taken for its answer", "receiver", "receive",
+    function(receive)
         return function(self)
-            self.bytes_out_before = self.bytes_out_before - 1 -- as if one had gone
-            return receive_head(self)
+            self.sent_at = self.sent_at or self.started -- as if it had gone
+            return receive(self)
         end
     end)
 
@@ -147,11 +150,14 @@ fault("a request that times out leaves its connection in use", "connection", "sh
         end
     end)
 
-fault("a read forgets its deadline", "stream", "fill", function(fill)
-    return function(self, h1)
-        return fill(self, h1)
+local function without_deadline(read)
+    return function(self, h1, _, asked)
+        return read(self, h1, nil, asked)
     end
-end)
+end
+
+fault("a read forgets its deadline", "stream", "fill", without_deadline, "stream", "answer",
+    without_deadline)
 
 fault("everything is safe to send again", "failure", "complete", function(complete)
     return function(connection, err)
@@ -167,11 +173,13 @@ fault("a body that gives up is taken for whole", "generator", "read", function(r
     end
 end)
 
-fault("every upload is complete", "receiver", "make_response", function(make_response)
-    return function(...)
-        local response = make_response(...)
-        response.upload_complete = true
-        return response
+fault("every upload is complete", "receiver", "receive", function(receive)
+    return function(self)
+        local response, err = receive(self)
+        if response then
+            response.upload_complete = true
+        end
+        return response, err
     end
 end)
 

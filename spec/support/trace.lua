@@ -216,26 +216,38 @@ function Replay:answer()
     return true
 end
 
--- The next event by the calls that take several steps at once.
+-- What came along with a head: its body's bytes, then the event behind them.
+function Replay:next_behind()
+    local text, event, detail = unpack(self.behind, 1, 3)
+    self.behind = nil
+    table.insert(self.body, text)
+    self.in_body = event == "need_data"
+    if event == "end" then
+        assert((detail == nil) == (self.h1:trailers() == nil), "other trailers than trailers()")
+    end
+    return event, detail
+end
+
+-- The next event by the call that takes several steps at once.
 function Replay:next_joined()
     local h1 = self.h1
-    if self.in_body then
-        local text, event, detail = h1:next_ready()
-        table.insert(self.body, text)
-        self.in_body = event == "need_data"
-        if event == "end" then
-            assert((detail == nil) == (h1:trailers() == nil), "other trailers than trailers()")
-        end
-        return event, detail
+    if self.behind then
+        return self:next_behind()
+    elseif self.in_body then
+        local event, data = h1:next(self.max)
+        self.in_body = event == "body" or event == "need_data"
+        return event, data
     end
-    local event, first, second, version, headers = h1:next_head()
+    local event, first, second, version, headers, text, behind, detail = h1:next_answer()
     if headers then
         local head = h1:head()
         assert(first == (head.status or head.method) and second == (head.reason or head.target)
             and version == head.http_version and tostring(headers) == tostring(head.headers),
             "another head than head()")
     end
-    self.in_body = event == "head"
+    if event == "head" then
+        self.behind = { text, behind, detail }
+    end
     return event, first
 end
 
@@ -251,12 +263,8 @@ function Replay:restart()
         return assert(self.h1:restart())
     end
     local timeout, max = self.h1:keep_alive()
-    local before = { self.h1:bytes() }
     local got = { self.h1:finish() }
     assert(got[1] and got[2] == timeout and got[3] == max, "finish gives something else")
-    for i = 1, 4 do
-        assert(got[3 + i] == before[i], "finish gives other counts")
-    end
 end
 
 -- Takes all events that the bytes so far give.  Returns false when nothing more can come.

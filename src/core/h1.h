@@ -234,4 +234,8 @@ struct mw_h1_counts {
 /* Over all exchanges of this codec. */
 struct mw_h1_counts mw_h1_counts(const struct mw_h1 *h1);
 
+/* Of a client's exchange: from mw_h1_send_request() on until mw_h1_restart().
+ * All zero where no request is out. */
+struct mw_h1_counts mw_h1_exchange_counts(const struct mw_h1 *h1);
+
 #endif

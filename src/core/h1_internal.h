@@ -70,6 +70,7 @@ struct mw_h1 {
     int error; /* sticky */
     char detail[160];
     struct mw_h1_counts counts;
+    struct mw_h1_counts earlier; /* of them, before this exchange */
 
     /* bytes to read */
     const char *in;     /* lent by feed, or in `room` */

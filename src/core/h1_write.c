@@ -36,6 +36,7 @@ mw_h1_send_request(struct mw_h1 *h1, const struct mw_h1_request *request)
     h1->tx_close = request->close;
     h1->offered = request->upgrade;
     h1->blanks = 0;
+    h1->earlier = h1->counts;
     h1->rx = RX_START;
     begin_message(h1, request->framing, request->length);
     return MW_OK;

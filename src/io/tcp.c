@@ -307,7 +307,10 @@ mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
         return MW_ECLOSED;
     if (!mw_loop_slice_left(tcp->loop))
         return MW_EAGAIN;
-    sent = sendmsg(tcp->fd, &message, MSG_NOSIGNAL);
+    if (slice_count == 1) /* what the system has least to do for */
+        sent = send(tcp->fd, slices->iov_base, slices->iov_len, MSG_NOSIGNAL);
+    else
+        sent = sendmsg(tcp->fd, &message, MSG_NOSIGNAL);
     if (sent == -1)
         return mw_err_from_errno(errno);
     mw_loop_slice_use(tcp->loop);
@@ -331,14 +334,21 @@ mw_tcp_guard(struct mw_tcp *tcp, double token)
         mw_watch_guard(&tcp->read, token);
 }
 
+void
+mw_tcp_guard_again(struct mw_tcp *tcp)
+{
+    if (!mw_tcp_is_closed(tcp))
+        mw_watch_guard_again(&tcp->read);
+}
+
 bool
-mw_tcp_is_quiet(struct mw_tcp *tcp)
+mw_tcp_is_quiet(struct mw_tcp *tcp, double now)
 {
     char byte;
 
     if (mw_tcp_is_closed(tcp))
         return false;
-    if (tcp->read.is_dry && mw_now() - tcp->dry_at < DRY_SECONDS)
+    if (tcp->read.is_dry && now - tcp->dry_at < DRY_SECONDS)
         return true;
     return recv(tcp->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 &&
            mw_err_from_errno(errno) == MW_EAGAIN;

@@ -58,9 +58,12 @@ int mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
  * from it or sends over it. */
 void mw_tcp_guard(struct mw_tcp *tcp, double token);
 
+/* The same with the last token; nothing when there has been none. */
+void mw_tcp_guard_again(struct mw_tcp *tcp);
+
 /* True when there is nothing to read, not even an end or an error.  It looks,
- * unless that was seen within the last tenth of a millisecond. */
-bool mw_tcp_is_quiet(struct mw_tcp *tcp);
+ * unless that was seen within the last tenth of a millisecond before `now`. */
+bool mw_tcp_is_quiet(struct mw_tcp *tcp, double now);
 
 /* No more will be sent. */
 int mw_tcp_shutdown(struct mw_tcp *tcp);

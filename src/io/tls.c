@@ -497,8 +497,15 @@ mw_tls_has_more(const struct mw_tls *tls)
     return tls->is_ready && !tls->is_blocked && SSL_has_pending(tls->ssl);
 }
 
+void
+mw_tls_guard_again(struct mw_tls *tls)
+{
+    if (tls->tcp != NULL)
+        mw_tcp_guard_again(tls->tcp);
+}
+
 bool
-mw_tls_is_quiet(struct mw_tls *tls)
+mw_tls_is_quiet(struct mw_tls *tls, double now)
 {
     char byte;
     size_t got;
@@ -507,7 +514,7 @@ mw_tls_is_quiet(struct mw_tls *tls)
     if (check_open(tls) != MW_OK || !tls->is_ready)
         return false;
     if (tls->tcp != NULL && !SSL_has_pending(tls->ssl) &&
-        mw_tcp_is_quiet(tls->tcp))
+        mw_tcp_is_quiet(tls->tcp, now))
         return true;
     prepare(tls);
     tls->must_look = true;

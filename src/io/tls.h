@@ -105,8 +105,12 @@ bool mw_tls_wants_write(const struct mw_tls *tls);
 /* Whether a recv may give something although the socket has nothing. */
 bool mw_tls_has_more(const struct mw_tls *tls);
 
-/* True when there is nothing to read but TLS's own talk, not even an end. */
-bool mw_tls_is_quiet(struct mw_tls *tls);
+/* True when there is nothing to read but TLS's own talk, not even an end: as
+ * mw_tcp_is_quiet(). */
+bool mw_tls_is_quiet(struct mw_tls *tls, double now);
+
+/* Of the socket, if there is one: as mw_tcp_guard_again(). */
+void mw_tls_guard_again(struct mw_tls *tls);
 
 /* Memory: bytes from the peer, their end, and bytes for the peer. */
 int mw_tls_feed(struct mw_tls *tls, const char *data, size_t len);

@@ -305,7 +305,15 @@ mw_watch_guard(struct mw_watch *watch, double token)
     mw_watch_unguard(watch);
     watch->guard = MW_GUARD_ON;
     watch->token = token;
+    watch->has_token = true;
     start_watch(watch);
+}
+
+void
+mw_watch_guard_again(struct mw_watch *watch)
+{
+    if (watch->has_token)
+        mw_watch_guard(watch, watch->token);
 }
 
 void

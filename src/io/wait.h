@@ -46,6 +46,7 @@ struct mw_watch {
     bool is_dry; /* a reader: all was read, and no event has come since */
     enum mw_guard guard;
     struct mw_link stirred;
+    bool has_token;
     double token; /* its owner's name for it */
 };
 
@@ -93,6 +94,9 @@ bool mw_watch_is_busy(const struct mw_watch *watch);
  * _unguard.  It keeps no loop going. */
 void mw_watch_guard(struct mw_watch *watch, double token);
 void mw_watch_unguard(struct mw_watch *watch);
+
+/* Guards with the last token; nothing when there has been none. */
+void mw_watch_guard_again(struct mw_watch *watch);
 
 /* The idle waiter that is begun, once, when a guard is stirred; the next one
  * is set when it has taken all tokens.  Borrowed until then or its deinit. */

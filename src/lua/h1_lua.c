@@ -12,51 +12,48 @@
 static const struct mwL_type h1_type = {MWL_H1, sizeof(struct mwL_h1)};
 
 struct mwL_h1 *
-mwL_check_h1_object(lua_State *L)
+mwL_check_h1_object(lua_State *L, int idx)
 {
-    struct mwL_h1 *object = mwL_check(L, 1, &h1_type);
+    struct mwL_h1 *object = mwL_check(L, idx, &h1_type);
 
-    luaL_argcheck(L, object->h1 != NULL, 1, "the codec was freed");
+    luaL_argcheck(L, object->h1 != NULL, idx, "the codec was freed");
     return object;
-}
-
-static struct mw_h1 *
-check_h1(lua_State *L)
-{
-    return mwL_check_h1_object(L)->h1;
 }
 
 struct mw_h1 *
 mwL_check_h1(lua_State *L, int idx)
 {
-    struct mwL_h1 *object = mwL_check(L, idx, &h1_type);
+    return mwL_check_h1_object(L, idx)->h1;
+}
 
-    luaL_argcheck(L, object->h1 != NULL, idx, "the codec was freed");
-    return object->h1;
+static struct mw_h1 *
+check_h1(lua_State *L)
+{
+    return mwL_check_h1(L, 1);
 }
 
 static void
-drop_anchor(lua_State *L, int slot)
+drop_anchor(lua_State *L, int idx, int slot)
 {
     lua_pushnil(L);
-    mwL_anchor(L, 1, -1, slot);
+    mwL_anchor(L, idx, -1, slot);
     lua_pop(L, 1);
 }
 
 void
-mwL_h1_drop_input(lua_State *L, struct mwL_h1 *object)
+mwL_h1_drop_input(lua_State *L, struct mwL_h1 *object, int idx)
 {
     if (object->holds_input && mw_h1_leftover_borrow(object->h1).len == 0) {
-        drop_anchor(L, MWL_H1_INPUT);
+        drop_anchor(L, idx, MWL_H1_INPUT);
         object->holds_input = false;
     }
 }
 
 static void
-drop_body(lua_State *L, struct mwL_h1 *object)
+drop_body(lua_State *L, struct mwL_h1 *object, int idx)
 {
     if (object->holds_body && !mw_h1_has_output(object->h1)) {
-        drop_anchor(L, MWL_H1_BODY);
+        drop_anchor(L, idx, MWL_H1_BODY);
         object->holds_body = false;
     }
 }
@@ -124,30 +121,30 @@ l_h1_gc(lua_State *L)
 
 /* out ---------------------------------------------------------------------*/
 
-/* Argument 2. */
+/* The codec is at `idx`, the head behind it. */
 static int
-send_head(lua_State *L, struct mwL_h1 *object)
+send_head(lua_State *L, struct mwL_h1 *object, int idx)
 {
-    const struct mw_h1_request *request = mwL_check_request_head(L, 2);
+    const struct mw_h1_request *request = mwL_check_request_head(L, idx + 1);
     int err = mw_h1_send_request(object->h1, request);
 
     if (err == MW_OK && object->holds_head != request) {
-        mwL_anchor(L, 1, 2, MWL_H1_HEAD);
+        mwL_anchor(L, idx, idx + 1, MWL_H1_HEAD);
         object->holds_head = request;
     }
     return err;
 }
 
-/* Argument `idx`. */
+/* The codec is at `idx`, the bytes are at `at`. */
 static int
-send_body(lua_State *L, struct mwL_h1 *object, int idx)
+send_body(lua_State *L, struct mwL_h1 *object, int idx, int at)
 {
     size_t len;
-    const char *data = luaL_checklstring(L, idx, &len);
+    const char *data = luaL_checklstring(L, at, &len);
     int err = mw_h1_send_body(object->h1, data, len);
 
     if (err == MW_OK && len > 0) {
-        mwL_anchor(L, 1, idx, MWL_H1_BODY);
+        mwL_anchor(L, idx, at, MWL_H1_BODY);
         object->holds_body = true;
     }
     return err;
@@ -156,20 +153,25 @@ send_body(lua_State *L, struct mwL_h1 *object, int idx)
 static int
 l_h1_send_request(lua_State *L)
 {
-    return mwL_result(L, send_head(L, mwL_check_h1_object(L)));
+    return mwL_result(L, send_head(L, mwL_check_h1_object(L, 1), 1));
+}
+
+int
+mwL_h1_send_whole(lua_State *L, struct mwL_h1 *object, int idx)
+{
+    int err = send_head(L, object, idx);
+
+    if (err == MW_OK && !lua_isnoneornil(L, idx + 2))
+        err = send_body(L, object, idx, idx + 2);
+    if (err == MW_OK)
+        err = mw_h1_send_end(object->h1, NULL);
+    return err;
 }
 
 static int
 l_h1_send_whole(lua_State *L)
 {
-    struct mwL_h1 *object = mwL_check_h1_object(L);
-    int err = send_head(L, object);
-
-    if (err == MW_OK && !lua_isnoneornil(L, 3))
-        err = send_body(L, object, 3);
-    if (err == MW_OK)
-        err = mw_h1_send_end(object->h1, NULL);
-    return mwL_result(L, err);
+    return mwL_result(L, mwL_h1_send_whole(L, mwL_check_h1_object(L, 1), 1));
 }
 
 static int
@@ -191,7 +193,7 @@ l_h1_send_response(lua_State *L)
 static int
 l_h1_send_body(lua_State *L)
 {
-    return mwL_result(L, send_body(L, mwL_check_h1_object(L), 2));
+    return mwL_result(L, send_body(L, mwL_check_h1_object(L, 1), 1, 2));
 }
 
 static int
@@ -205,19 +207,19 @@ l_h1_send_end(lua_State *L)
 static int
 l_h1_send_abort(lua_State *L)
 {
-    struct mwL_h1 *object = mwL_check_h1_object(L);
+    struct mwL_h1 *object = mwL_check_h1_object(L, 1);
 
     mw_h1_send_abort(object->h1);
-    drop_body(L, object);
+    drop_body(L, object, 1);
     return 0;
 }
 
 static int
 l_h1_has_output(lua_State *L)
 {
-    struct mwL_h1 *object = mwL_check_h1_object(L);
+    struct mwL_h1 *object = mwL_check_h1_object(L, 1);
 
-    drop_body(L, object);
+    drop_body(L, object, 1);
     lua_pushboolean(L, mw_h1_has_output(object->h1));
     return 1;
 }
@@ -284,10 +286,8 @@ l_h1_keep_alive(lua_State *L)
 }
 
 static int
-push_counts(lua_State *L, struct mw_h1 *h1)
+push_counts(lua_State *L, struct mw_h1_counts counts)
 {
-    struct mw_h1_counts counts = mw_h1_counts(h1);
-
     lua_pushnumber(L, (lua_Number)counts.bytes_in);
     lua_pushnumber(L, (lua_Number)counts.bytes_out);
     lua_pushnumber(L, (lua_Number)counts.body_in);
@@ -310,21 +310,19 @@ l_h1_reusable(lua_State *L)
 static int
 l_h1_restart(lua_State *L)
 {
-    struct mwL_h1 *object = mwL_check_h1_object(L);
+    struct mwL_h1 *object = mwL_check_h1_object(L, 1);
     int err = mw_h1_restart(object->h1);
 
     if (err == MW_OK) {
-        mwL_h1_drop_input(L, object);
-        drop_body(L, object);
+        mwL_h1_drop_input(L, object, 1);
+        drop_body(L, object, 1);
     }
     return mwL_result(L, err);
 }
 
-/* reusable, keep_alive, restart and bytes in one. */
-static int
-l_h1_finish(lua_State *L)
+int
+mwL_h1_finish(lua_State *L, struct mwL_h1 *object, int idx, bool *is_reusable)
 {
-    struct mwL_h1 *object = mwL_check_h1_object(L);
     enum mw_h1_reuse reuse = mw_h1_reusable(object->h1);
     int64_t timeout;
     int64_t max;
@@ -332,16 +330,26 @@ l_h1_finish(lua_State *L)
     mw_h1_keep_alive(object->h1, &timeout, &max);
     if (reuse == MW_H1_REUSABLE && mw_h1_restart(object->h1) != MW_OK)
         reuse = MW_H1_BROKEN;
-    lua_pushboolean(L, reuse == MW_H1_REUSABLE);
-    if (reuse != MW_H1_REUSABLE) {
+    *is_reusable = reuse == MW_H1_REUSABLE;
+    lua_pushboolean(L, *is_reusable);
+    if (!*is_reusable) {
         lua_pushstring(L, mw_h1_reuse_name(reuse));
         return 2;
     }
-    mwL_h1_drop_input(L, object);
-    drop_body(L, object);
+    mwL_h1_drop_input(L, object, idx);
+    drop_body(L, object, idx);
     push_hint(L, timeout);
     push_hint(L, max);
-    return 3 + push_counts(L, object->h1);
+    return 3;
+}
+
+/* reusable, keep_alive and restart in one. */
+static int
+l_h1_finish(lua_State *L)
+{
+    bool is_reusable;
+
+    return mwL_h1_finish(L, mwL_check_h1_object(L, 1), 1, &is_reusable);
 }
 
 static int
@@ -357,7 +365,13 @@ l_h1_done(lua_State *L)
 static int
 l_h1_bytes(lua_State *L)
 {
-    return push_counts(L, check_h1(L));
+    return push_counts(L, mw_h1_counts(check_h1(L)));
+}
+
+static int
+l_h1_exchange_bytes(lua_State *L)
+{
+    return push_counts(L, mw_h1_exchange_counts(check_h1(L)));
 }
 
 void
@@ -379,6 +393,7 @@ mwL_open_h1(lua_State *L)
         {"finish", l_h1_finish},
         {"done", l_h1_done},
         {"bytes", l_h1_bytes},
+        {"exchange_bytes", l_h1_exchange_bytes},
         {NULL, NULL},
     };
     static const luaL_Reg meta[] = {{"__gc", l_h1_gc}, {NULL, NULL}};

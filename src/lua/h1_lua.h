@@ -4,6 +4,7 @@
 #define MW_LUA_H1_LUA_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #include "core/h1.h"
 #include "core/headers.h"

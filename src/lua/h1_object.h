@@ -1,4 +1,5 @@
-/* h1_object.h - what the files of the codec's binding share. */
+/* h1_object.h - what the files of the codec's binding share, and the steps of
+ * move_lua.c that go through it. */
 #ifndef MW_LUA_H1_OBJECT_H
 #define MW_LUA_H1_OBJECT_H
 
@@ -24,11 +25,29 @@ enum {
     MWL_H1_BODY
 };
 
-/* The codec's object at index 1; raises when it is something else. */
-struct mwL_h1 *mwL_check_h1_object(lua_State *L);
+/* The codec's object at `idx`; raises when it is something else. */
+struct mwL_h1 *mwL_check_h1_object(lua_State *L, int idx);
 
-/* Lets go of the bytes it was fed once they are used up. */
-void mwL_h1_drop_input(lua_State *L, struct mwL_h1 *object);
+/* Lets go of the bytes that the codec at `idx` was fed once they are used up.
+ */
+void mwL_h1_drop_input(lua_State *L, struct mwL_h1 *object, int idx);
+
+/* Lends the codec at `idx` the head behind it and the body behind that, a
+ * string or nil: a whole request.  Returns MW_OK or a code. */
+int mwL_h1_send_whole(lua_State *L, struct mwL_h1 *object, int idx);
+
+/* Pushes the event that the codec at `idx` gives, with what belongs to it: see
+ * H1:next_answer in _meta/core.lua.  Returns how many values.  The running
+ * function must have been given the words as its upvalues. */
+int mwL_push_answer(lua_State *L, struct mwL_h1 *object, int idx);
+
+/* Pushes those words; returns how many. */
+int mwL_push_words(lua_State *L);
+
+/* Ends the exchange of the codec at `idx` and pushes what H1:finish returns.
+ * Returns how many values. */
+int mwL_h1_finish(
+    lua_State *L, struct mwL_h1 *object, int idx, bool *is_reusable);
 
 /* Adds the methods that read to the class. */
 void mwL_add_h1_reading(lua_State *L);

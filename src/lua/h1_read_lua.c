@@ -33,10 +33,19 @@ static const char *const words[WORDS] = {"need_data", "head", "informational",
     "body", "end", "upgraded", "status", "reason", "method", "target",
     "http_version", "headers", "1.0", "1.1"};
 
+int
+mwL_push_words(lua_State *L)
+{
+    luaL_checkstack(L, WORDS, "the codec's words");
+    for (int i = 0; i < WORDS; i++)
+        lua_pushstring(L, words[i]);
+    return WORDS;
+}
+
 static int
 l_h1_feed(lua_State *L)
 {
-    struct mwL_h1 *object = mwL_check_h1_object(L);
+    struct mwL_h1 *object = mwL_check_h1_object(L, 1);
     size_t len;
     const char *data = luaL_checklstring(L, 2, &len);
 
@@ -55,15 +64,16 @@ l_h1_feed_eof(lua_State *L)
     return 0;
 }
 
+/* Of the codec at `idx`. */
 static int
-push_event(lua_State *L, struct mwL_h1 *object, int event)
+push_event(lua_State *L, struct mwL_h1 *object, int idx, int event)
 {
     struct mw_slice body;
 
     if (event < 0)
         return mwL_fail(L, event);
     if (event == MW_H1_NEED_DATA || event == MW_H1_END)
-        mwL_h1_drop_input(L, object);
+        mwL_h1_drop_input(L, object, idx);
     lua_pushvalue(L, lua_upvalueindex(WORD_EVENTS + event));
     if (event != MW_H1_BODY)
         return 1;
@@ -75,7 +85,7 @@ push_event(lua_State *L, struct mwL_h1 *object, int event)
 static int
 l_h1_next(lua_State *L)
 {
-    struct mwL_h1 *object = mwL_check_h1_object(L);
+    struct mwL_h1 *object = mwL_check_h1_object(L, 1);
     size_t max = SIZE_MAX;
 
     if (!lua_isnoneornil(L, 2)) {
@@ -85,19 +95,19 @@ l_h1_next(lua_State *L)
         if (number < 9007199254740992.0)
             max = (size_t)number;
     }
-    return push_event(L, object, mw_h1_next(object->h1, max));
+    return push_event(L, object, 1, mw_h1_next(object->h1, max));
 }
 
 static int
 l_h1_next_discard(lua_State *L)
 {
-    struct mwL_h1 *object = mwL_check_h1_object(L);
+    struct mwL_h1 *object = mwL_check_h1_object(L, 1);
     int event;
 
     do
         event = mw_h1_next(object->h1, SIZE_MAX);
     while (event == MW_H1_BODY);
-    return push_event(L, object, event);
+    return push_event(L, object, 1, event);
 }
 
 /* An io file begins with its FILE *, which is NULL once it is closed. */
@@ -114,7 +124,7 @@ check_file(lua_State *L, int idx)
 static int
 l_h1_next_to_file(lua_State *L)
 {
-    struct mwL_h1 *object = mwL_check_h1_object(L);
+    struct mwL_h1 *object = mwL_check_h1_object(L, 1);
     FILE *file = check_file(L, 2);
     int event = mw_h1_next(object->h1, SIZE_MAX);
     bool written = true;
@@ -130,39 +140,9 @@ l_h1_next_to_file(lua_State *L)
     if (written && event == MW_H1_END)
         written = fflush(file) == 0;
     if (written)
-        return push_event(L, object, event);
+        return push_event(L, object, 1, event);
     mwL_fail(L, mw_err_from_errno(errno));
     lua_pushliteral(L, "file");
-    return 3;
-}
-
-/* The body bytes that take no more input, nil where there are none, and the
- * event behind them. */
-static int
-l_h1_next_ready(lua_State *L)
-{
-    struct mwL_h1 *object = mwL_check_h1_object(L);
-    int event = mw_h1_next(object->h1, SIZE_MAX);
-    const struct mw_headers *trailers;
-    struct mw_slice body;
-
-    lua_settop(L, 1);
-    while (event == MW_H1_BODY) {
-        body = mw_h1_body_borrow(object->h1);
-        lua_pushlstring(L, body.data, body.len);
-        event = mw_h1_next(object->h1, SIZE_MAX);
-        if (lua_gettop(L) == READY_PIECES)
-            lua_concat(L, READY_PIECES - 1);
-    }
-    if (lua_gettop(L) == 1)
-        lua_pushnil(L);
-    else
-        lua_concat(L, lua_gettop(L) - 1);
-    push_event(L, object, event);
-    trailers = event == MW_H1_END ? mw_h1_trailers_borrow(object->h1) : NULL;
-    if (trailers == NULL)
-        return event < 0 ? 3 : 2;
-    mwL_push_headers(L, trailers);
     return 3;
 }
 
@@ -200,16 +180,44 @@ l_h1_head(lua_State *L)
     return 1;
 }
 
-/* As next; behind "head" and "informational" the head's parts. */
+/* Pushes the body bytes that take no more input (nil where there are none),
+ * the event behind them, and its code or trailers, if any. */
 static int
-l_h1_next_head(lua_State *L)
+push_ready(lua_State *L, struct mwL_h1 *object, int idx)
 {
-    struct mwL_h1 *object = mwL_check_h1_object(L);
+    int base = lua_gettop(L);
+    int event = mw_h1_next(object->h1, SIZE_MAX);
+    const struct mw_headers *trailers;
+
+    while (event == MW_H1_BODY) {
+        struct mw_slice body = mw_h1_body_borrow(object->h1);
+
+        lua_pushlstring(L, body.data, body.len);
+        event = mw_h1_next(object->h1, SIZE_MAX);
+        if (lua_gettop(L) - base == READY_PIECES)
+            lua_concat(L, READY_PIECES);
+    }
+    if (lua_gettop(L) == base)
+        lua_pushnil(L);
+    else
+        lua_concat(L, lua_gettop(L) - base);
+    push_event(L, object, idx, event);
+    trailers = event == MW_H1_END ? mw_h1_trailers_borrow(object->h1) : NULL;
+    if (trailers != NULL)
+        mwL_push_headers(L, trailers);
+    else if (event >= 0)
+        lua_pushnil(L);
+    return 3;
+}
+
+int
+mwL_push_answer(lua_State *L, struct mwL_h1 *object, int idx)
+{
     int event = mw_h1_next(object->h1, SIZE_MAX);
     struct mw_h1_head head;
 
     if (event != MW_H1_HEAD && event != MW_H1_INFORMATIONAL)
-        return push_event(L, object, event);
+        return push_event(L, object, idx, event);
     lua_pushvalue(L, lua_upvalueindex(WORD_EVENTS + event));
     head = mw_h1_head_borrow(object->h1);
     if (head.method.len > 0) {
@@ -221,7 +229,13 @@ l_h1_next_head(lua_State *L)
     }
     lua_pushvalue(L, lua_upvalueindex(head.minor == 0 ? WORD_1_0 : WORD_1_1));
     mwL_push_headers(L, head.headers);
-    return 5;
+    return event == MW_H1_HEAD ? 5 + push_ready(L, object, idx) : 5;
+}
+
+static int
+l_h1_next_answer(lua_State *L)
+{
+    return mwL_push_answer(L, mwL_check_h1_object(L, 1), 1);
 }
 
 static int
@@ -286,8 +300,7 @@ mwL_add_h1_reading(lua_State *L)
     };
     static const luaL_Reg worded[] = {
         {"next", l_h1_next},
-        {"next_head", l_h1_next_head},
-        {"next_ready", l_h1_next_ready},
+        {"next_answer", l_h1_next_answer},
         {"next_discard", l_h1_next_discard},
         {"next_to_file", l_h1_next_to_file},
         {"head", l_h1_head},
@@ -297,9 +310,6 @@ mwL_add_h1_reading(lua_State *L)
     luaL_getmetatable(L, MWL_H1);
     lua_getfield(L, -1, "__index");
     luaL_setfuncs(L, methods, 0);
-    luaL_checkstack(L, WORDS, "the codec's words");
-    for (int i = 0; i < WORDS; i++)
-        lua_pushstring(L, words[i]);
-    luaL_setfuncs(L, worded, WORDS);
+    luaL_setfuncs(L, worded, mwL_push_words(L));
     lua_pop(L, 2);
 }

@@ -26,12 +26,10 @@ static const struct mwL_type headers_type = {
 static struct headers_object *
 test_object(lua_State *L, int idx)
 {
-    struct headers_object *object;
+    struct headers_object *object = lua_touserdata(L, idx);
 
-    if (lua_type(L, idx) != LUA_TUSERDATA ||
-        lua_objlen(L, idx) < sizeof(*object))
+    if (object == NULL || lua_objlen(L, idx) < sizeof(*object))
         return NULL;
-    object = lua_touserdata(L, idx);
     return object->type == &headers_type ? object : NULL;
 }
 

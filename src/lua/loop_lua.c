@@ -241,6 +241,21 @@ is_over(const struct mwL_thread *thread)
            mw_loop_is_closed(thread->waiter.loop);
 }
 
+void
+mwL_ensure_can_wait(lua_State *L, struct mwL_thread *thread, int idx)
+{
+    if (thread->waiter.state != MW_WAITER_IDLE)
+        luaL_error(L, "this thread waits already");
+    if (thread->co == NULL)
+        return;
+    if (!lua_isyieldable(L))
+        luaL_error(L, "can't wait here: a C function, such as string.gsub, "
+                      "table.sort or require, stands between this call and "
+                      "its task");
+    anchor(L, thread, idx);
+    thread->is_begun = true;
+}
+
 struct mwL_thread *
 mwL_check_can_wait(lua_State *L, int idx)
 {
@@ -248,16 +263,7 @@ mwL_check_can_wait(lua_State *L, int idx)
 
     if (is_over(thread))
         return NULL;
-    if (thread->waiter.state != MW_WAITER_IDLE)
-        luaL_error(L, "this thread waits already");
-    if (thread->co == NULL)
-        return thread;
-    if (!lua_isyieldable(L))
-        luaL_error(L, "can't wait here: a C function, such as string.gsub, "
-                      "table.sort or require, stands between this call and "
-                      "its task");
-    anchor(L, thread, idx);
-    thread->is_begun = true;
+    mwL_ensure_can_wait(L, thread, idx);
     return thread;
 }
 

@@ -39,6 +39,7 @@ void mwL_share_loop(lua_State *L, int idx);
  * can't fail.  The last is `return mwL_wait(L, thread, idx)`: it yields, or
  * runs the loop in place, and Lua sees the code. */
 struct mwL_thread *mwL_check_can_wait(lua_State *L, int idx);
+void mwL_ensure_can_wait(lua_State *L, struct mwL_thread *thread, int idx);
 int mwL_wait(lua_State *L, struct mwL_thread *thread, int idx);
 
 /* Pushes what a coroutine yields while it waits. */

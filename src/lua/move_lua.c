@@ -5,22 +5,63 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "io/loop.h"
 #include "lua/h1_lua.h"
+#include "lua/h1_object.h"
 #include "lua/util.h"
 
-int
-mwL_recv_into(lua_State *L, const struct mwL_mover *mover, void *end)
+/* How a request went out, beside MW_OK, MW_EAGAIN and errors: nothing was
+ * sent. */
+enum {
+    STIRRED = 1, /* there is something to read */
+    LATE,        /* the time for it is over */
+    STUCK        /* the caller could not wait for the answer */
+};
+
+static int
+receive(
+    const struct mwL_mover *mover, void *end, struct mw_h1 *h1, size_t *count)
 {
-    struct mw_h1 *h1 = mwL_check_h1(L, 2);
-    size_t count = 0;
     size_t len;
     char *room;
     int err = mw_h1_reserve(h1, &room, &len);
 
+    *count = 0;
     if (err != MW_OK)
-        return mwL_fail(L, err);
-    err = mover->recv(end, room, len, &count);
-    mw_h1_commit(h1, count);
+        return err;
+    err = mover->recv(end, room, len, count);
+    mw_h1_commit(h1, *count);
+    return err;
+}
+
+static int
+send_output(const struct mwL_mover *mover, void *end, struct mw_h1 *h1)
+{
+    struct mw_slice slices[MW_H1_SLICES];
+    struct iovec vectors[MW_H1_SLICES];
+    int err = MW_OK;
+    int count;
+
+    while (err == MW_OK && (count = mw_h1_output_borrow(h1, slices)) > 0) {
+        size_t sent = 0;
+
+        for (int i = 0; i < count; i++) {
+            vectors[i].iov_base = (void *)(uintptr_t)slices[i].data;
+            vectors[i].iov_len = slices[i].len;
+        }
+        err = mover->send(end, vectors, (size_t)count, &sent);
+        if (err == MW_OK)
+            mw_h1_output_sent(h1, sent);
+    }
+    return err;
+}
+
+int
+mwL_recv_into(lua_State *L, const struct mwL_mover *mover, void *end)
+{
+    size_t count;
+    int err = receive(mover, end, mwL_check_h1(L, 2), &count);
+
     if (err != MW_OK)
         return mwL_fail(L, err);
     lua_pushinteger(L, (lua_Integer)count);
@@ -51,24 +92,89 @@ mwL_send(lua_State *L, const struct mwL_mover *mover, void *end)
 int
 mwL_send_from(lua_State *L, const struct mwL_mover *mover, void *end)
 {
-    struct mw_h1 *h1 = mwL_check_h1(L, 2);
-    struct mw_slice slices[MW_H1_SLICES];
-    struct iovec vectors[MW_H1_SLICES];
+    return mwL_result(L, send_output(mover, end, mwL_check_h1(L, 2)));
+}
+
+/* What stands between a request and its being sent, or 0. */
+static int
+look_before(lua_State *L, const struct mwL_mover *mover, void *end, double now)
+{
+    if (lua_isthread(L, 5) && (lua_tothread(L, 5) != L || !lua_isyieldable(L)))
+        return STUCK;
+    if (luaL_checknumber(L, 6) <= now)
+        return LATE;
+    return mover->is_quiet(end, now) ? 0 : STIRRED;
+}
+
+int
+mwL_ask(lua_State *L, const struct mwL_mover *mover, void *end)
+{
+    struct mwL_h1 *object = mwL_check_h1_object(L, 2);
+    double now = lua_isnoneornil(L, 7) ? mw_now() : luaL_checknumber(L, 7);
+    int code = look_before(L, mover, end, now);
+
+    if (code == 0)
+        code = mwL_h1_send_whole(L, object, 2);
+    if (code == MW_OK)
+        code = send_output(mover, end, object->h1);
+    lua_pushinteger(L, code);
+    lua_pushnumber(L, now);
+    return 2;
+}
+
+int
+mwL_answer(lua_State *L, const struct mwL_mover *mover, void *end)
+{
+    struct mwL_h1 *object = mwL_check_h1_object(L, 2);
+    size_t len;
+    int err = receive(mover, end, object->h1, &len);
     int count;
 
-    while ((count = mw_h1_output_borrow(h1, slices)) > 0) {
-        size_t sent = 0;
-        int err;
-
-        for (int i = 0; i < count; i++) {
-            vectors[i].iov_base = (void *)(uintptr_t)slices[i].data;
-            vectors[i].iov_len = slices[i].len;
-        }
-        err = mover->send(end, vectors, (size_t)count, &sent);
-        if (err != MW_OK)
-            return mwL_fail(L, err);
-        mw_h1_output_sent(h1, sent);
+    if (err == MW_EOF) {
+        mw_h1_feed_eof(object->h1);
+    } else if (err != MW_OK) {
+        mwL_fail(L, err);
+        lua_pushliteral(L, "socket");
+        return 3;
     }
-    lua_pushboolean(L, 1);
-    return 1;
+    count = mwL_push_answer(L, object, 2);
+    if (count < 8)
+        return count;
+    lua_pushnumber(L, mw_now());
+    return 9;
+}
+
+int
+mwL_finish(lua_State *L, const struct mwL_mover *mover, void *end)
+{
+    bool is_reusable;
+    int count = mwL_h1_finish(L, mwL_check_h1_object(L, 2), 2, &is_reusable);
+
+    if (is_reusable)
+        mover->guard_again(end);
+    return count;
+}
+
+void
+mwL_add_steps(lua_State *L, const char *class_name, lua_CFunction ask,
+    lua_CFunction answer, lua_CFunction finish)
+{
+    mwL_add_method(L, class_name, "ask", ask);
+    mwL_add_method(L, class_name, "finish", finish);
+    luaL_getmetatable(L, class_name);
+    lua_getfield(L, -1, "__index");
+    lua_pushcclosure(L, answer, mwL_push_words(L));
+    lua_setfield(L, -2, "answer");
+    lua_pop(L, 2);
+}
+
+void
+mwL_add_ask_codes(lua_State *L)
+{
+    lua_pushinteger(L, STIRRED);
+    lua_setfield(L, -2, "STIRRED");
+    lua_pushinteger(L, LATE);
+    lua_setfield(L, -2, "LATE");
+    lua_pushinteger(L, STUCK);
+    lua_setfield(L, -2, "STUCK");
 }

@@ -4,15 +4,18 @@
 #define MW_LUA_MOVE_LUA_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/uio.h>
 
-/* How bytes of one kind of end are moved; each as mw_tcp_recv() and
- * mw_tcp_send_slices(). */
+/* How bytes of one kind of end are moved; as mw_tcp_recv(),
+ * mw_tcp_send_slices(), mw_tcp_is_quiet() and mw_tcp_guard_again(). */
 struct mwL_mover {
     int (*recv)(void *end, char *data, size_t len, size_t *count);
     int (*send)(void *end, const struct iovec *slices, size_t slice_count,
         size_t *count);
+    bool (*is_quiet)(void *end, double now);
+    void (*guard_again)(void *end);
 };
 
 /* end:recv_into(h1), end:send(data, from) and end:send_from(h1): see Tcp in
@@ -20,5 +23,19 @@ struct mwL_mover {
 int mwL_recv_into(lua_State *L, const struct mwL_mover *mover, void *end);
 int mwL_send(lua_State *L, const struct mwL_mover *mover, void *end);
 int mwL_send_from(lua_State *L, const struct mwL_mover *mover, void *end);
+
+/* The steps of a whole exchange: end:ask(h1, head, text, coroutine, limit,
+ * now), end:answer(h1) and end:finish(h1).  The second one's function has the
+ * words of mwL_push_words() as its upvalues. */
+int mwL_ask(lua_State *L, const struct mwL_mover *mover, void *end);
+int mwL_answer(lua_State *L, const struct mwL_mover *mover, void *end);
+int mwL_finish(lua_State *L, const struct mwL_mover *mover, void *end);
+
+/* Adds them to the class of such an end. */
+void mwL_add_steps(lua_State *L, const char *class_name, lua_CFunction ask,
+    lua_CFunction answer, lua_CFunction finish);
+
+/* Adds what end:ask says beside codes to the module table on the top. */
+void mwL_add_ask_codes(lua_State *L);
 
 #endif

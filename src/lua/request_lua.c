@@ -22,12 +22,10 @@ static const struct mwL_type request_type = {
 const struct mw_h1_request *
 mwL_check_request_head(lua_State *L, int idx)
 {
-    struct request_object *object = NULL;
+    struct request_object *object = lua_touserdata(L, idx);
 
-    if (lua_type(L, idx) == LUA_TUSERDATA &&
-        lua_objlen(L, idx) >= sizeof(*object))
-        object = lua_touserdata(L, idx);
-    if (object == NULL || object->type != &request_type) {
+    if (object == NULL || lua_objlen(L, idx) < sizeof(*object) ||
+        object->type != &request_type) {
         luaL_argerror(L, idx,
             lua_pushfstring(
                 L, "%s expected, got %s", REQUEST_HEAD, luaL_typename(L, idx)));

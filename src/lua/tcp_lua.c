@@ -173,7 +173,24 @@ move_out(
     return mw_tcp_send_slices(end, slices, slice_count, count);
 }
 
-static const struct mwL_mover mover = {move_in, move_out};
+static bool
+is_quiet(void *end, double now)
+{
+    return mw_tcp_is_quiet(end, now);
+}
+
+static void
+guard_again(void *end)
+{
+    mw_tcp_guard_again(end);
+}
+
+static const struct mwL_mover mover = {
+    move_in,
+    move_out,
+    is_quiet,
+    guard_again,
+};
 
 static int
 l_tcp_recv_into(lua_State *L)
@@ -193,6 +210,24 @@ l_tcp_send_from(lua_State *L)
     return mwL_send_from(L, &mover, check_tcp(L, 1));
 }
 
+static int
+l_tcp_ask(lua_State *L)
+{
+    return mwL_ask(L, &mover, check_tcp(L, 1));
+}
+
+static int
+l_tcp_answer(lua_State *L)
+{
+    return mwL_answer(L, &mover, check_tcp(L, 1));
+}
+
+static int
+l_tcp_finish(lua_State *L)
+{
+    return mwL_finish(L, &mover, check_tcp(L, 1));
+}
+
 int
 mwL_tcp_wait(lua_State *L, struct mw_tcp *tcp, bool is_reader, bool is_writer)
 {
@@ -208,7 +243,7 @@ mwL_tcp_wait(lua_State *L, struct mw_tcp *tcp, bool is_reader, bool is_writer)
         return luaL_error(L, "another task already waits here");
     luaL_argcheck(
         L, thread->waiter.loop == tcp->loop, 2, "a thread of another loop");
-    mwL_check_can_wait(L, 2);
+    mwL_ensure_can_wait(L, thread, 2);
     mw_waiter_park(&thread->waiter, seconds);
     if (is_reader)
         mw_waiter_watch(&thread->waiter, &tcp->read);
@@ -232,7 +267,7 @@ l_tcp_wait(lua_State *L)
 static int
 l_tcp_is_quiet(lua_State *L)
 {
-    lua_pushboolean(L, mw_tcp_is_quiet(check_tcp(L, 1)));
+    lua_pushboolean(L, mw_tcp_is_quiet(check_tcp(L, 1), mw_now()));
     return 1;
 }
 
@@ -346,5 +381,7 @@ mwL_open_tcp(lua_State *L)
     };
 
     mwL_class(L, tcp_type.name, methods, meta);
+    mwL_add_steps(L, tcp_type.name, l_tcp_ask, l_tcp_answer, l_tcp_finish);
     mwL_add_method(L, MWL_LOOP, "tcp", l_loop_tcp);
+    mwL_add_ask_codes(L);
 }

@@ -230,7 +230,24 @@ move_out(
     return mw_tls_send_slices(end, slices, slice_count, count);
 }
 
-static const struct mwL_mover mover = {move_in, move_out};
+static bool
+is_quiet(void *end, double now)
+{
+    return mw_tls_is_quiet(end, now);
+}
+
+static void
+guard_again(void *end)
+{
+    mw_tls_guard_again(end);
+}
+
+static const struct mwL_mover mover = {
+    move_in,
+    move_out,
+    is_quiet,
+    guard_again,
+};
 
 static int
 l_tls_recv_into(lua_State *L)
@@ -248,6 +265,24 @@ static int
 l_tls_send_from(lua_State *L)
 {
     return mwL_send_from(L, &mover, check_tls(L));
+}
+
+static int
+l_tls_ask(lua_State *L)
+{
+    return mwL_ask(L, &mover, check_tls(L));
+}
+
+static int
+l_tls_answer(lua_State *L)
+{
+    return mwL_answer(L, &mover, check_tls(L));
+}
+
+static int
+l_tls_finish(lua_State *L)
+{
+    return mwL_finish(L, &mover, check_tls(L));
 }
 
 /* Not always for what the caller wants next: TLS may have to send before it
@@ -273,7 +308,7 @@ l_tls_wait(lua_State *L)
 static int
 l_tls_is_quiet(lua_State *L)
 {
-    lua_pushboolean(L, mw_tls_is_quiet(check_tls(L)));
+    lua_pushboolean(L, mw_tls_is_quiet(check_tls(L), mw_now()));
     return 1;
 }
 
@@ -482,6 +517,7 @@ mwL_open_tls(lua_State *L)
     };
 
     mwL_class(L, tls_type.name, methods, meta);
+    mwL_add_steps(L, tls_type.name, l_tls_ask, l_tls_answer, l_tls_finish);
     mwL_class(L, context_type.name, context_methods, context_meta);
     mwL_class(L, session_type.name, no_methods, session_meta);
     lua_pushcfunction(L, l_core_tls_context);

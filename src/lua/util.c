@@ -49,11 +49,10 @@ mwL_new(lua_State *L, const struct mwL_type *type)
 void *
 mwL_test(lua_State *L, int idx, const struct mwL_type *type)
 {
-    void *object;
+    void *object = lua_touserdata(L, idx);
 
-    if (lua_type(L, idx) != LUA_TUSERDATA || lua_objlen(L, idx) != type->size)
+    if (object == NULL || lua_objlen(L, idx) != type->size) /* 0: light */
         return NULL;
-    object = lua_touserdata(L, idx);
     return *(const struct mwL_type **)object == type ? object : NULL;
 }
 

@@ -10,6 +10,9 @@
 ---@field ECLOSED integer @closed on this side
 ---@field ETIMEOUT integer @the wait's time ran out
 ---@field ECANCELLED integer
+---@field STIRRED integer @of Tcp:ask: there is something to read
+---@field LATE integer @of Tcp:ask: the limit has passed
+---@field STUCK integer @of Tcp:ask: the coroutine can't wait
 ---@field codes table<string, integer> every code by its name, "EH1_LENGTH" and so on
 ---@field WAIT lightuserdata what a coroutine yields while it waits; compare, never make
 ---@field state table one private table per Lua state, the same however often the module is loaded
@@ -133,6 +136,27 @@ function Tcp:send(data, from) end
 --- Sends all that the codec has to say with as few system calls as possible.
 ---@return true? ok, integer? code EAGAIN: some may have gone; wait for "write" and call again
 function Tcp:send_from(h1) end
+--- Sends a request that goes out whole, unless something stands against it: is_quiet,
+--- h1:send_whole and send_from in one.
+---@param h1 moonwire.core.H1
+---@param head moonwire.core.RequestHead
+---@param text string? the body
+---@param co thread? who will wait for the answer: nothing is sent if it can't
+---@param limit number nothing is sent from that time on
+---@param now number? the time, if it is known
+---@return integer code 0; EAGAIN: some is still to be sent; an error; or, and then nothing was
+---  sent, core.STIRRED (there is something to read, or the end), core.LATE, core.STUCK (`co`)
+---@return number now
+function Tcp:ask(h1, head, text, co, limit, now) end
+--- Receives once, and gives what the codec says of it: recv_into, feed_eof and next_answer in one.
+---@param h1 moonwire.core.H1
+---@return string? event, any ... what next_answer gives, and behind a head's eight values the
+---  time; nil, code, "socket" where it is the socket that has nothing
+function Tcp:answer(h1) end
+--- h1:finish(); when another exchange may follow, the socket is guarded again with the last token.
+---@param h1 moonwire.core.H1
+---@return boolean reusable, number|string|nil timeout_or_reason, integer? max
+function Tcp:finish(h1) end
 --- Waits until the socket is readable ("read"), writable ("write") or either ("both").
 ---@param thread moonwire.core.Thread the calling thread
 ---@return integer code 0, ETIMEOUT, ECLOSED (tcp:close was called), or what thread:wake gave;
@@ -322,14 +346,13 @@ function H1:feed_eof() end
 ---@return string? event, string|integer|nil data_or_code
 function H1:next(max) end
 --- As next, with the parts of a head behind "head" and "informational" (see head()): status,
---- reason, http_version and headers, or method, target, http_version and headers.
+--- reason, http_version and headers, or method, target, http_version and headers. Behind "head" and
+--- these comes all of the body that is here, in one string or nil, and the event behind it, which is
+--- never "body"; behind "end" the trailers, if there are any, and behind nil the code.
 ---@return string? event, any status_method_or_code, string? reason_or_target, string? http_version
 ---@return moonwire.core.Headers? headers
-function H1:next_head() end
---- All of the body that is here, in one string or nil, and the event behind it, which is never
---- "body"; behind "end" the trailers, if there are any, and behind nil the code.
----@return string? body, string? event, moonwire.core.Headers|integer|nil trailers_or_code
-function H1:next_ready() end
+---@return string? body, string? behind, moonwire.core.Headers|integer|nil trailers_or_code
+function H1:next_answer() end
 --- As next, but body bytes are counted and dropped: never returns "body".
 function H1:next_discard() end
 --- As next, but body bytes are written to an open io file: never returns "body"; nil, code, "file"
@@ -357,11 +380,10 @@ function H1:reusable() end
 --- Readies a reusable codec for the next exchange (server: leftover bytes stay in line).
 ---@return true? ok, integer? code
 function H1:restart() end
---- Ends the exchange: reusable, keep_alive, restart and bytes in one.
+--- Ends the exchange: reusable, keep_alive and restart in one.
 ---@return boolean reusable the codec is ready for another exchange
 ---@return number|string|nil timeout of keep_alive; or the reason why it isn't
 ---@return integer? max of keep_alive
----@return integer? bytes_in, integer? bytes_out, integer? body_in, integer? body_out
 function H1:finish() end
 --- The request is out and its end too / the response is in.
 ---@return boolean sent, boolean received
@@ -377,6 +399,10 @@ function H1:keep_alive() end
 --- Counters of this codec: bytes_in, bytes_out (as framed), body_in, body_out.
 ---@return integer, integer, integer, integer
 function H1:bytes() end
+--- The same of a client's exchange, from send_request on until restart; all 0 where no request is
+--- out.
+---@return integer, integer, integer, integer
+function H1:exchange_bytes() end
 
 -- Values -----------------------------------------------------------------------------------------
 

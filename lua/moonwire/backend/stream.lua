@@ -2,10 +2,12 @@
 -- tries a step and, when that would block, waits once through the backend; it knows no HTTP.
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local steps = require "moonwire.backend.steps"
 local thread = require "moonwire.backend.thread"
 local tls = require "moonwire.backend.tls"
 
 local EAGAIN, EOF, ECLOSED = core.EAGAIN, core.EOF, core.ECLOSED
+local STIRRED = core.STIRRED
 local huge, min = math.huge, math.min
 local CHUNK = 65536
 
@@ -19,6 +21,7 @@ local CHUNK = 65536
 ---@field tls moonwire.TlsInfo? what is spoken, once the handshake is done; of the last TLS over it
 ---@field private core moonwire.core.Tcp
 ---@field private step function the core's wait
+---@field private steps moonwire.core.Tcp|moonwire.Steps what takes the steps of an exchange
 ---@field private buffer string bytes read but not taken yet
 ---@field private reading boolean a thread waits to read
 ---@field private writing boolean a thread waits in the middle of a write
@@ -244,14 +247,75 @@ function methods:write(data, deadline)
     return true
 end
 
+--- Sends a request that goes out whole, as far as that is possible at once, unless something
+--- stands against it.
+---@param h1 moonwire.core.H1 ready for a request
+---@param head moonwire.core.RequestHead
+---@param text string? its body
+---@param co thread? the coroutine that will wait for the answer, where it is one
+---@param limit number by when it has to be sent
+---@param at number? the time, for who has just looked
+---@return integer code 0; EAGAIN: some of it is still to be sent (flush does that); another below
+---  0: an error. Where nothing was sent: STIRRED, there is something to read, or the end; LATE,
+---  the limit has passed; STUCK, `co` can't wait here
+---@return number now
+---@return moonwire.Error? err
+function methods:ask(h1, head, text, co, limit, at)
+    check_writer(self)
+    if self.buffer ~= "" then
+        return STIRRED, at or self.backend:now()
+    end
+    local code, now = self.steps:ask(h1, head, text, co, limit, at)
+    if code < 0 and code ~= EAGAIN then
+        local _, err = write_error(self, code)
+        return code, now, err
+    end
+    return code, now
+end
+
+--- Reads once, and gives what that is of a response: see H1:next_answer.
+---@param h1 moonwire.core.H1 it must have said "need_data", or have been asked
+---@param deadline number?
+---@param asked number? the time, for who has just asked: the answer can't be there yet
+---@return string? event
+---@return any status_or_error, string? reason, string? http_version
+---@return moonwire.core.Headers? headers
+---@return string? text, string? after, any detail
+---@return number? now
+function methods:answer(h1, deadline, asked)
+    check_reader(self)
+    local buffer = self.buffer
+    if buffer ~= "" then
+        self.buffer = ""
+        h1:feed(buffer)
+        return h1:next_answer()
+    end
+    local code = asked and wait_to_read(self, deadline, asked) or 0
+    while code >= 0 do
+        local event, status, reason, version, headers, text, after, detail, now
+            = self.steps:answer(h1)
+        if event or reason ~= "socket" then
+            return event, status, reason, version, headers, text, after, detail, now
+        end
+        code = status == EAGAIN and wait_to_read(self, deadline) or status
+    end
+    local _, err = read_error(self, code)
+    return nil, err, "stream"
+end
+
+--- Ends an exchange: see H1:finish. When another may follow, watch() is as it was before.
+---@param h1 moonwire.core.H1
+---@return boolean reusable, number|string|nil timeout_or_reason, integer? max
+function methods:finish(h1)
+    return self.steps:finish(h1)
+end
+
 --- Reads once, straight into a codec.
 ---@param h1 moonwire.core.H1 it must have said "need_data"
 ---@param deadline number?
----@param asked number? the time, for who has just asked for what it reads, after thread.check():
----  it can't be there yet
 ---@return integer? n bytes; nil without an error: the stream ended, and h1:feed_eof() was called
 ---@return moonwire.Error? err
-function methods:fill(h1, deadline, asked)
+function methods:fill(h1, deadline)
     check_reader(self)
     local buffer = self.buffer
     if buffer ~= "" then
@@ -259,7 +323,7 @@ function methods:fill(h1, deadline, asked)
         h1:feed(buffer)
         return #buffer
     end
-    local code = asked and wait_to_read(self, deadline, asked) or 0
+    local code = 0
     while code >= 0 do
         local n
         n, code = self.core:recv_into(h1)
@@ -344,6 +408,7 @@ local function secure(self, context, host, deadline, session, doing)
     local ok
     if socket then
         self.core, self.step = socket, socket.wait
+        self.steps = steps.of(self)
         ok, code = shake_hands(self, deadline)
     end
     if ok then
@@ -392,6 +457,7 @@ function methods:accept_tls(opts, deadline)
         "TLS handshake with " .. self.label)
     if not ok then
         self.core, self.step = plain, plain.wait
+        self.steps = steps.of(self)
     end
     return ok, problem
 end
@@ -488,10 +554,11 @@ local stream = {}
 ---@param label string? who is on the other side, for messages
 ---@return moonwire.Stream
 function stream.new(backend, socket, label)
-    return setmetatable({
+    local self = setmetatable({
         backend = backend,
         core = socket,
         step = socket.wait,
+        steps = nil,
         label = label or "the peer",
         timing = nil,
         tls = nil,
@@ -502,6 +569,8 @@ function stream.new(backend, socket, label)
         watcher = nil,
         watched = nil,
     }, Stream)
+    self.steps = steps.of(self)
+    return self
 end
 
 --- Writes an address as a person does: "127.0.0.1:80", "[::1]:80", or a unix socket's path.

@@ -47,6 +47,13 @@ function thread.of(backend)
     return backend.main
 end
 
+--- The coroutine that runs in a thread now, for who looks whether it may wait.
+---@param me moonwire.Thread the running one
+---@return thread? co nil: the code outside any task, which may
+function thread.coroutine(me)
+    return me.co and state.active or nil
+end
+
 -- A wait was cut short by the thread's deadline: the scope that set it is told.
 local function expire(me)
     local scope = me.scope

@@ -57,8 +57,7 @@ local function start_dial(self, slot)
     self.backend:start(self.dial_aside, self, slot)
 end
 
-local function settle(self)
-    local pool = self.pool
+local function carry_out(self, pool)
     local connection, reason = pool:next_close()
     while connection do
         connection:close(reason)
@@ -82,6 +81,13 @@ local function settle(self)
             self.backend:wake(waiter.thread, 0)
         end
         waiter = pool:next_wake()
+    end
+end
+
+local function settle(self)
+    local pool = self.pool
+    if pool:has_orders() then
+        carry_out(self, pool)
     end
     if self.leavers and (self.closed or pool.total + pool.waiting == 0) then
         for _, thread in ipairs(self.leavers) do
@@ -133,7 +139,7 @@ local function watch_idle(self, slot)
     end
 end
 
-local function came_idle(self, connection)
+local function came_idle(self, connection, now)
     local slot = self.slots[connection]
     local key = self.secured[connection]
     if key then
@@ -143,7 +149,7 @@ local function came_idle(self, connection)
     if lifetime and longest then
         lifetime = min(lifetime, longest)
     end
-    self.pool:give_back(slot, self.backend:now(), lifetime)
+    self.pool:give_back(slot, now, lifetime)
     settle(self)
     if slot.state == "idle" then
         watch_idle(self, slot)
@@ -354,6 +360,19 @@ local function drop_overslept(self, call, slot)
     return self:replace(call, slot)
 end
 
+--- Gives a slot whose connection is to be used, where one was freed a moment ago: the machine can't
+--- have slept since.
+---@param key string of the call
+---@param now number
+---@return moonwire.pool.Slot? slot
+function methods:take_recent(key, now)
+    local slot = self.pool:take_recent(key, now, WALL_IDLE)
+    if slot then
+        settle(self)
+    end
+    return slot
+end
+
 --- Gives a slot whose connection is to be used.
 ---@param call moonwire.client.Call
 ---@param fresh boolean it must be a new one
@@ -381,7 +400,7 @@ function methods:return_unused(slot)
     if slot.state == "active" and connection and not connection:is_closed()
         and connection.state ~= "active" then
         connection:put_aside()
-        came_idle(self, connection)
+        came_idle(self, connection, self.backend:now())
     end
 end
 
@@ -452,7 +471,7 @@ function supply.new(settings)
         limits = settings.limits,
         compat = settings.compat,
         on_idle = function(connection)
-            came_idle(self, connection)
+            came_idle(self, connection, connection.last_used)
         end,
         on_close = function(connection, reason)
             was_closed(self, connection, reason)

@@ -62,13 +62,13 @@ end
 ---@param err moonwire.Error
 ---@return moonwire.Error
 function M.complete(connection, err)
-    local bytes_in, bytes_out = connection.h1:bytes()
+    local bytes_in, bytes_out = connection.h1:exchange_bytes()
     local since = connection.since or connection.started
     err.url = connection.data.url
     err.elapsed = connection.backend:now() - since
     err.reused = connection.reused
-    err.bytes_sent = bytes_out - connection.bytes_out_before
-    err.bytes_received = bytes_in - connection.bytes_in_before
+    err.bytes_sent = bytes_out
+    err.bytes_received = err.code == "EH1_UNSOLICITED" and 0 or bytes_in -- those answer nothing
     err.safe_to_retry = is_safe_to_retry(connection, err)
     if err.kind == "cancelled" then
         deadlines.tell(err)
@@ -131,8 +131,7 @@ end
 ---@return moonwire.Error
 function M.from_codec(connection, code, phase)
     if code == core.EOF or code == core.codes.EH1_TRUNCATED then
-        local bytes_in = connection.h1:bytes()
-        local nothing = bytes_in == connection.bytes_in_before
+        local nothing = connection.h1:exchange_bytes() == 0
         return errors.new {
             kind = "closed", phase = phase, code = core.error_name(code),
             message = "the peer closed the connection "

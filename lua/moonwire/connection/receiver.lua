@@ -8,6 +8,7 @@ local sender = require "moonwire.connection.sender"
 
 local min = math.min
 
+local WEAK = { __mode = "v" }
 local CLOCK_SLACK = 0.001 -- seconds a timer may be early
 local EARLY_REFUSAL = 300 -- from this status on, the rest of an upload is not wanted
 
@@ -59,31 +60,14 @@ end
 
 -- Bytes that came before the first of ours went out answer nothing that we have asked.
 local function came_unasked(self)
-    if self.sent_at then
-        return false
-    end
-    local bytes_in, bytes_out = self.h1:bytes()
-    if bytes_out > self.bytes_out_before then
-        return false
-    end
-    self.bytes_in_before = bytes_in
-    return true
+    local bytes_in, bytes_out = self.h1:exchange_bytes()
+    return bytes_in > 0 and bytes_out == 0
 end
 
-local function fill_for_head(self, asked)
-    while true do
-        local limit = head_limit(self)
-        local n, err = self.stream:fill(self.h1, limit, asked)
-        asked = nil
-        if n and came_unasked(self) then
-            return self:fail(failure.unsolicited())
-        elseif n or not err then
-            return true
-        elseif err.kind ~= "timeout" or self.state == "closed"
-            or self.backend:now() >= head_limit(self) then
-            return receive_failed(self, err, "headers")
-        end
-    end
+-- The stream has failed before the head was whole: true where that was a limit which has moved.
+local function may_go_on(self, err)
+    return err.kind == "timeout" and self.state ~= "closed"
+        and self.backend:now() < head_limit(self)
 end
 
 local function take_informational(self, status, headers)
@@ -93,37 +77,6 @@ local function take_informational(self, status, headers)
     if self.on_informational then
         call_script(self, self.on_informational, status, headers)
     end
-end
-
---- Reads up to the final head.
----@param self moonwire.Connection
----@return integer? status
----@return string|moonwire.Error reason or the error
----@return string? http_version
----@return moonwire.core.Headers? headers
-function M.receive_head(self)
-    local h1 = self.h1
-    local event
-    repeat
-        if event == nil or event == "need_data" then
-            local ok, err = fill_for_head(self, event == nil and self.sent_at)
-            if not ok then
-                return nil, err
-            end
-        end
-        local status, reason, version, headers
-        event, status, reason, version, headers = h1:next_head()
-        if event == nil then
-            return codec_failed(self, status, "headers")
-        elseif event ~= "need_data" and self.trace then
-            self.trace:response(status, reason, version, headers)
-        end
-        if event == "head" then
-            return status, reason, version, headers
-        elseif event == "informational" then
-            take_informational(self, status, headers)
-        end
-    until false
 end
 
 -- The head is here while the request isn't out: refused, or both directions go on. A body that was
@@ -154,8 +107,7 @@ end
 
 -- Holds what has come of the body against max_body, and tells the script about it.
 local function check_size(self)
-    local _, _, body_in = self.h1:bytes()
-    local received = body_in - self.body_in_before
+    local _, _, received = self.h1:exchange_bytes()
     if received == self.body_seen then
         return true
     end
@@ -170,48 +122,76 @@ local function check_size(self)
     return true
 end
 
--- Takes what has come along with the head, so that a small response needs no reader.
-local function take_ready_body(self, response, now)
-    local text, event, detail = self.h1:next_ready()
-    response.buffered = text
-    if text and (self.max_body or self.progress) and not check_size(self) then
+-- What has come along with the head: so a small response needs no reader.
+local function take_ready_body(self, response, after, detail, now)
+    if response.buffered and (self.max_body or self.progress) and not check_size(self) then
         return
-    elseif event == "end" then
+    elseif after == "end" then
         M.complete(self, response, detail, now)
-    elseif event == "upgraded" then
+    elseif after == "upgraded" then
         response:finish(nil, now)
         response:carry(self:detach())
-    elseif event == nil then
+    elseif after == nil then
         codec_failed(self, detail, "body")
     end
 end
 
---- Makes a response of its head, with what has come of the body.
----@param self moonwire.Connection
----@param status integer
----@param reason string
----@param version string
----@param headers moonwire.core.Headers
----@return moonwire.Response
-function M.make_response(self, status, reason, version, headers)
-    local now = self.backend:now()
-    local held_back = sender.holds_back(self)
+-- Makes a response of its head, with what has come of the body.
+local function make_response(self, status, reason, version, headers, text, after, detail, now)
+    now = now or self.backend:now()
+    self.has_head = true
+    local held_back = false
     if self.sender or self.write_error then
+        held_back = sender.holds_back(self)
         meet_early_response(self, status)
     end
-    local response = responses.new(status, reason, version, headers, self, now)
+    local response = responses.new(status, reason, version, headers, text, self, now)
     if held_back then
         response.held_back = true
     end
     if self.sender then
-        self.current.response = response
+        self.current = setmetatable({ response = response }, WEAK)
     end
-    take_ready_body(self, response, now)
+    take_ready_body(self, response, after, detail, now)
     if response.connection then
-        self.current.response = response
+        self.current = self.current or setmetatable({ response = response }, WEAK)
         responses.watch(response)
     end
     return response
+end
+
+--- Reads up to the final head, and what has come of the body along with it.
+---@param self moonwire.Connection
+---@return moonwire.Response? response, moonwire.Error? err
+function M.receive(self)
+    local h1, stream, asked = self.h1, self.stream, self.sent_at
+    local event, status, reason, version, headers, text, after, detail, now
+    while true do
+        if event == "informational" then -- more may be here behind it
+            event, status, reason, version, headers, text, after, detail = h1:next_answer()
+        else
+            event, status, reason, version, headers, text, after, detail, now
+                = stream:answer(h1, head_limit(self), asked)
+            asked = nil
+            if not self.sent_at and reason ~= "stream" and came_unasked(self) then
+                return self:fail(failure.unsolicited())
+            end
+        end
+        if event == nil and reason ~= "stream" then
+            return codec_failed(self, status, "headers")
+        elseif event == nil and not may_go_on(self, status) then
+            return receive_failed(self, status, "headers")
+        elseif event == "head" or event == "informational" then
+            if self.trace then
+                self.trace:response(status, reason, version, headers)
+            end
+            if event == "head" then
+                return make_response(self, status, reason, version, headers, text, after, detail,
+                    now)
+            end
+            take_informational(self, status, headers)
+        end
+    end
 end
 
 -- While the request is still being sent, it is for the sender to say that nothing moves; and the
@@ -289,8 +269,8 @@ end
 ---@return integer?
 function M.remaining(self)
     local _, length = self.h1:framing()
-    local _, _, body_in = self.h1:bytes()
-    return length and length - (body_in - self.body_in_before)
+    local _, _, received = self.h1:exchange_bytes()
+    return length and length - received
 end
 
 return M

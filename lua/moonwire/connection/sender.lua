@@ -127,7 +127,7 @@ end
 local function finish(self)
     self.sender = nil
     self.sent_at = self.backend:now()
-    local response = self.current.response
+    local response = self.current and self.current.response
     if response then
         response.upload_complete = true
     end
