@@ -48,13 +48,14 @@ local EAGAIN = core.EAGAIN
 ---@field stream moonwire.Stream
 ---@field backend moonwire.Backend
 ---@field close_reason string? once it is closed; "upgraded" once it is detached
----@field unfit string? why it can't be used any more, found out while it was idle
+---@field unfit string|false why it can't be used any more, found out while it was idle
 ---@field kept boolean it was idle before its first request, so it may be stale then
----@field lifetime number? seconds the peer lets it be idle, where it has said so
+---@field lifetime number|false seconds the peer lets it be idle, where it has said so
 ---@field private h1 moonwire.core.H1
 ---@field private current {response: moonwire.Response?}? weak: an unread response may be collected
 ---@field private sender moonwire.connection.Sender? while a body is being sent
 ---@field private since number? when the call began that the exchange is for
+---@field package facts moonwire.response.Facts? of the last response
 ---@field private opts table? whose fields were taken over last
 ---@field private watched boolean the stream was told to tell what happens while it is idle
 ---@field private sent_at number? when the request's last byte went
@@ -76,9 +77,12 @@ local function move(self, state)
 end
 
 local function forget_exchange(self)
-    self.data, self.current = nil, nil
+    self.data = false
+    if self.current then
+        self.current = nil
+    end
     if self.on_informational or self.progress then
-        self.opts, self.on_informational, self.progress = nil, nil, nil
+        self.opts, self.on_informational, self.progress = false, nil, nil
     end
 end
 
@@ -148,7 +152,7 @@ local function judge(self, data)
         return "peer_closed_idle"
     end
     self.h1:feed(data)
-    return self.h1:next() ~= "need_data" and "unsolicited" or nil
+    return self.h1:next() ~= "need_data" and "unsolicited"
 end
 
 -- A look at an idle connection, which never waits.
@@ -193,7 +197,7 @@ function methods:settle(now)
         forget_exchange(self)
         return
     end
-    self.lifetime = timeout and min(timeout - 1, LIFETIME_LIMIT)
+    self.lifetime = timeout and min(timeout - 1, LIFETIME_LIMIT) or false
     forget_exchange(self)
     move(self, "idle")
     if not self.watched then
@@ -225,15 +229,20 @@ methods.leave = leaving.leave
 
 -- Sending -----------------------------------------------------------------------------------------
 
+local RARE = { "max_body", "on_informational", "progress" }
+
 -- Those of the exchange before are mostly the same.
 local function adopt(self, opts)
     self.opts = opts
     self.deadline = opts.deadline or huge
     self.headers_timeout = opts.headers_timeout or HEADERS_TIMEOUT
     self.idle_timeout = opts.idle_timeout or IDLE_TIMEOUT
-    self.max_body = opts.max_body
-    self.on_informational = opts.on_informational
-    self.progress = opts.progress
+    for i = 1, #RARE do
+        local name = RARE[i]
+        if self[name] ~= opts[name] then
+            self[name] = opts[name]
+        end
+    end
 end
 
 local function begin(self, data, now)
@@ -241,7 +250,7 @@ local function begin(self, data, now)
     self.started = now
     self.reused = self.requests > 0
     self.body_seen, self.body_opened = 0, false
-    self.sent_at = nil
+    self.sent_at = false
     self.received, self.has_head = false, false
 end
 
@@ -268,7 +277,7 @@ local function refuse_unfit(self, data)
             and "the peer sent bytes that answer no request over the idle connection"
             or "the peer has closed the idle connection",
     })
-    self.data = nil
+    self.data = false
     self:shut(self.unfit)
     return nil, err
 end
@@ -286,7 +295,7 @@ local function refuse_unasked(self, data)
     end
     begin(self, data, self.backend:now())
     local _, err = self:fail(failure.unsolicited(said))
-    self.data = nil
+    self.data = false
     return err
 end
 
@@ -304,7 +313,7 @@ local function refuse_late(self, data, me, now)
     end
     begin(self, data, now)
     failure.complete(self, err)
-    self.data = nil
+    self.data = false
     return err
 end
 
@@ -417,7 +426,7 @@ function methods:exchange(data, opts, since, now)
     end
     local me = threads.of(backend)
     local body, limit = data.body, me.deadline
-    self.since = since
+    self.since = since or false
     if self.opts ~= opts then
         adopt(self, opts)
     end
@@ -451,7 +460,7 @@ function methods:request(request, opts)
     end
     if opts then
         options.check(opts, 2)
-        self.opts = nil -- it may be the same table with other options
+        self.opts = false -- it may be the same table with other options
     end
     return self:exchange(data, opts or NO_OPTIONS)
 end
@@ -505,7 +514,7 @@ function methods:stats()
     local bytes_in, bytes_out = self.h1:bytes()
     return {
         id = self.id,
-        origin = self.origin,
+        origin = self.origin or nil,
         state = self.state,
         requests = self.requests,
         bytes_in = bytes_in,
@@ -531,49 +540,42 @@ function M.new(stream, opts)
     opts = opts or NO_OPTIONS
     local now = stream.backend:now()
     last_id = last_id + 1
-    return setmetatable({ -- with every field it will ever have: one that is added makes it grow
+    -- The fields that most connections use: 32, for which a table has room. None is nil, here or
+    -- later: it would be left out when the table grows, and then be a new one each time.
+    return setmetatable({
         id = last_id,
         stream = stream,
         backend = stream.backend,
         h1 = core.h1("client", opts.limits, opts.compat),
         state = "new",
-        origin = opts.origin,
-        on_idle = opts.on_idle,
-        on_close = opts.on_close,
-        can_drain = opts.can_drain,
+        origin = opts.origin or false,
+        on_idle = opts.on_idle or false,
+        on_close = opts.on_close or false,
+        can_drain = opts.can_drain or false,
         trace = opts.trace or core.state.trace or false,
-        current = nil,
         requests = 0,
         created = now,
         last_used = now,
         kept = false,
         watched = false,
-        lifetime = nil,
-        close_reason = nil,
-        unfit = nil,
+        lifetime = false,
+        unfit = false,
         -- of the exchange
-        data = nil,
+        data = false,
         sender = false,
-        since = nil,
-        opts = nil,
+        since = false,
+        opts = false,
+        facts = false,
         started = now,
         deadline = huge,
         headers_timeout = HEADERS_TIMEOUT,
         idle_timeout = IDLE_TIMEOUT,
-        max_body = nil,
-        on_informational = nil,
-        progress = nil,
         reused = false,
         body_seen = 0,
         body_opened = false,
-        sent_at = nil,
-        read_since = nil,
-        read_until = nil,
-        write_error = nil,
-        failure = nil,
+        sent_at = false,
         received = false,
         has_head = false,
-        was_refused = false,
     }, Connection)
 end
 

@@ -33,16 +33,26 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 ---@field history moonwire.Response[] redirects that led here
 ---@field request moonwire.Request
 ---@field upload_complete boolean the request's body went out whole
----@field package data table the request's fields
----@field package connection moonwire.Connection? until the body has ended
----@field package carrier moonwire.Stream what it came over
+---@field package head moonwire.core.Headers as received, for others too: it isn't changed
+---@field package facts moonwire.response.Facts
+---@field package connection moonwire.Connection? where there is more of the body than came with the
+---  head, until that has ended
 ---@field package held_back boolean? the server answered instead of asking for the body
 ---@field package stream moonwire.Stream|false|nil for upgrade(); false: it was taken
 ---@field package buffered string? body bytes that the codec has given out already
----@field package from integer where in `buffered` the unread bytes begin
+---@field package from integer? where in `buffered` the unread bytes begin; nil: at 1
 ---@field package failure moonwire.Error? what reads give from now on
 ---@field package body_text string? kept by text()
 local methods = {}
+
+--- What the responses of a connection have in common as long as they answer the same request.
+---@class moonwire.response.Facts
+---@field data table the request's fields
+---@field carrier moonwire.Stream what they came over
+---@field reused boolean
+---@field max_body integer?
+---@field reason string
+---@field http_version string
 
 local lazy = {}
 
@@ -50,6 +60,26 @@ local REUSED = { dns = 0, connect = 0 }
 
 function lazy.status_code(self)
     return self.status
+end
+
+function lazy.reason(self)
+    return self.facts.reason
+end
+
+function lazy.http_version(self)
+    return self.facts.http_version
+end
+
+-- A copy: the head may be that of other responses as well.
+function lazy.headers(self)
+    local headers = self.head:copy()
+    self.headers = headers
+    return headers
+end
+
+-- make_response says so where it isn't.
+function lazy.upload_complete()
+    return true
 end
 
 function lazy.trailers(self)
@@ -72,23 +102,24 @@ function lazy.ok(self)
 end
 
 function lazy.url(self)
-    return self.data.url
+    return self.facts.data.url
 end
 
 function lazy.request(self)
-    return self.data.value
+    return self.facts.data.value
 end
 
 function lazy.tls(self)
-    return self.carrier.tls
+    return self.facts.carrier.tls
 end
 
 function lazy.timing(self)
-    local opening = not self.reused and self.carrier.timing or REUSED
+    local facts = self.facts
+    local opening = not facts.reused and facts.carrier.timing or REUSED
     return {
-        total = (self.finished or self.carrier.backend:now()) - self.started,
+        total = (self.finished or facts.carrier.backend:now()) - self.started,
         first_byte = self.first_byte - self.started,
-        reused = self.reused,
+        reused = facts.reused,
         dns = opening.dns,
         connect = opening.connect,
         tls = opening.tls or 0,
@@ -123,30 +154,41 @@ getmetatable(guard).__gc = function(proxy)
     end
 end
 
+-- Those of the response before, mostly. A request's body isn't kept by an idle connection.
+local function facts_of(connection, reason, version)
+    local facts, data = connection.facts, connection.data
+    if facts and facts.data == data and facts.reason == reason and facts.http_version == version
+        and facts.reused == connection.reused and facts.max_body == connection.max_body then
+        return facts
+    end
+    facts = {
+        data = data,
+        carrier = connection.stream,
+        reused = connection.reused,
+        max_body = connection.max_body,
+        reason = reason,
+        http_version = version,
+    }
+    connection.facts = not data.body and facts
+    return facts
+end
+
 --- For connection.lua: a response whose head is there.
 ---@param status integer
 ---@param reason string
 ---@param version string
----@param headers moonwire.core.Headers
+---@param head moonwire.core.Headers
 ---@param text string? of the body, what is here already
 ---@param connection moonwire.Connection
 ---@param now number
 ---@return moonwire.Response
-function M.new(status, reason, version, headers, text, connection, now)
-    return setmetatable({ -- of 16 fields, which is what a table has room for without growing
+function M.new(status, reason, version, head, text, connection, now)
+    return setmetatable({ -- of 8 fields, which is what a table has room for without growing
         status = status,
-        reason = reason,
-        http_version = version,
-        headers = headers,
-        data = connection.data,
-        connection = connection,
-        carrier = connection.stream,
+        head = head,
+        facts = facts_of(connection, reason, version),
         started = connection.started,
         first_byte = now,
-        reused = connection.reused,
-        upload_complete = not connection.sender and not connection.was_refused,
-        max_body = connection.max_body,
-        from = 1,
         buffered = text,
         finished = nil,
         body_text = nil,
@@ -155,10 +197,11 @@ end
 
 --- For connection.lua: the body didn't come along with the head.
 ---@param response moonwire.Response
-function M.watch(response)
+---@param connection moonwire.Connection
+function M.watch(response, connection)
     local proxy = newproxy(guard)
-    watched[proxy] = response.connection
-    response.guard = proxy
+    watched[proxy] = connection
+    response.connection, response.guard = connection, proxy
 end
 
 local function unwatch(self)
@@ -195,12 +238,15 @@ local function fail(self, err)
 end
 
 local function take_buffered(self, max)
-    local text, from = self.buffered, self.from
+    local text, from = self.buffered, self.from or 1
     if max and #text - from >= max then
         self.from = from + max
         return text:sub(from, from + max - 1)
     end
-    self.buffered, self.from = nil, 1
+    self.buffered = nil
+    if from > 1 then
+        self.from = nil
+    end
     return from == 1 and text or text:sub(from)
 end
 
@@ -240,7 +286,7 @@ end
 --- How many bytes of the body are still to be read, where that is known.
 ---@return integer?
 function methods:remaining()
-    local here = self.buffered and #self.buffered - self.from + 1 or 0
+    local here = self.buffered and #self.buffered - (self.from or 1) + 1 or 0
     if not self.connection then
         return here
     end
@@ -312,10 +358,15 @@ function methods:text()
     if text then
         return text
     end
-    local err
-    text, err = read_all(self, self.max_body or TEXT_LIMIT)
-    if not text then
-        return nil, err
+    local limit, err = self.facts.max_body or TEXT_LIMIT, nil
+    text = self.buffered
+    if text and self.finished and not self.from and #text <= limit then
+        self.buffered = nil
+    else
+        text, err = read_all(self, limit)
+        if not text then
+            return nil, err
+        end
     end
     self.body_text = text
     return text -- and no nil behind it, which print and io.write would take for a value

@@ -153,6 +153,10 @@ int mw_h1_next(struct mw_h1 *h1, size_t max);
 struct mw_slice mw_h1_body_borrow(const struct mw_h1 *h1);
 struct mw_h1_head mw_h1_head_borrow(const struct mw_h1 *h1);
 
+/* Whether it is, byte for byte, the head of the exchange before: then it was
+ * not parsed again. */
+bool mw_h1_head_is_known(const struct mw_h1 *h1);
+
 /* The trailers, without fields that have no business there; NULL when there
  * were none.  Good until mw_h1_restart(). */
 const struct mw_headers *mw_h1_trailers_borrow(const struct mw_h1 *h1);

@@ -413,6 +413,40 @@ mw_h1_head_finish(struct mw_h1 *h1)
     return event;
 }
 
+/* Only what the parser need not have seen, since it has no part in the body,
+ * and what stood alone before its body. */
+void
+mw_h1_head_remember(struct mw_h1 *h1)
+{
+    bool whole = h1->rx_framing == MW_H1_LENGTH || h1->rx_framing == MW_H1_NONE;
+
+    h1->known = 0;
+    if (h1->role != MW_H1_CLIENT || !h1->has_head || !whole ||
+        h1->facts.coded || h1->informational > 0 ||
+        h1->headers.block_len != h1->head_bytes)
+        return;
+    h1->known = h1->head_bytes;
+    h1->known_facts = h1->facts;
+}
+
+int
+mw_h1_head_again(struct mw_h1 *h1)
+{
+    int event;
+
+    h1->is_known = h1->known > 0 && h1->head_bytes == 0 &&
+                   (size_t)(h1->in_end - h1->in) >= h1->known &&
+                   memcmp(h1->in, h1->headers.block, h1->known) == 0;
+    if (!h1->is_known)
+        return MW_H1_GO_ON;
+    h1->in += h1->known;
+    h1->head_bytes = h1->known;
+    h1->facts = h1->known_facts;
+    event = finish_response(h1);
+    h1->has_head = event >= 0;
+    return event;
+}
+
 void
 mw_h1_trailers_finish(struct mw_h1 *h1)
 {

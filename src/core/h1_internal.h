@@ -108,6 +108,9 @@ struct mw_h1 {
     bool has_head;                  /* the head is whole and understood */
     int status;
     int minor;
+    size_t known;                  /* bytes of the last head; 0: forgotten */
+    bool is_known;                 /* the head is that one once more */
+    struct head_facts known_facts; /* of the last head */
 
     /* the message that goes out */
     enum tx_phase tx;
@@ -158,6 +161,12 @@ int mw_h1_parse_folded(
 /* h1_head.c: reads the head in h1->headers, decides the framing and moves on
  * to the next phase.  Returns the event, or a code. */
 int mw_h1_head_finish(struct mw_h1 *h1);
+
+/* h1_head.c: remembers the head of a response that is over, and takes what is
+ * to be read for the same once more if it is, byte for byte: then it returns
+ * the event, or a code; MW_H1_GO_ON otherwise. */
+void mw_h1_head_remember(struct mw_h1 *h1);
+int mw_h1_head_again(struct mw_h1 *h1);
 
 /* h1_head.c: drops trailers that have no business there. */
 void mw_h1_trailers_finish(struct mw_h1 *h1);

@@ -55,6 +55,10 @@ read_idle(struct mw_h1 *h1)
 static int
 read_start(struct mw_h1 *h1)
 {
+    int event = mw_h1_head_again(h1);
+
+    if (event != MW_H1_GO_ON)
+        return event;
     h1->head_bytes += skip_empty_lines(h1);
     if (h1->head_bytes > h1->limits.head_bytes)
         return mw_h1_fail(h1, MW_EH1_HEAD_BYTES, "more than %zu bytes",
@@ -64,6 +68,7 @@ read_start(struct mw_h1 *h1)
     if (h1->blank_cr || *h1->in == '\n')
         return mw_h1_fail(h1, MW_EH1_SYNTAX, "CR or LF alone");
     h1->has_head = false;
+    h1->known = 0;
     llhttp_reset(&h1->parser);
     mw_h1_parse_fields(h1, &h1->headers);
     h1->rx = RX_HEAD;

@@ -212,6 +212,12 @@ mw_h1_head_borrow(const struct mw_h1 *h1)
     return head;
 }
 
+bool
+mw_h1_head_is_known(const struct mw_h1 *h1)
+{
+    return h1->has_head && h1->is_known;
+}
+
 const struct mw_headers *
 mw_h1_trailers_borrow(const struct mw_h1 *h1)
 {
@@ -353,8 +359,13 @@ mw_h1_restart(struct mw_h1 *h1)
         return h1->error; /* only empty lines: can't happen */
     if (h1->in == h1->in_end)
         mw_h1_release_room(h1);
-    h1->has_head = false;
-    clear_headers(&h1->headers);
+    if (h1->headers.block_size <= KEPT_BLOCK)
+        mw_h1_head_remember(h1);
+    else
+        h1->known = 0;
+    h1->has_head = h1->is_known = false;
+    if (h1->known == 0)
+        clear_headers(&h1->headers);
     clear_headers(&h1->trailers);
     mw_buf_deinit(&h1->tail);
     h1->rx = client ? RX_IDLE : RX_START;

@@ -100,7 +100,7 @@ l_new(lua_State *L)
     unsigned compat = mwL_opt_flag(L, 3, "obs_fold") ? MW_H1_OBS_FOLD : 0;
     struct mwL_h1 *object = mwL_new(L, &h1_type);
 
-    lua_createtable(L, MWL_H1_BODY, 0);
+    lua_createtable(L, MWL_H1_ANCHORS, 0);
     lua_setfenv(L, -2);
     object->h1 =
         mw_h1_new(role == 0 ? MW_H1_CLIENT : MW_H1_SERVER, &limits, compat);

@@ -16,13 +16,16 @@ struct mwL_h1 {
     const struct mw_h1_request *holds_head; /* what is anchored at the moment */
     bool holds_input;
     bool holds_body;
+    bool holds_answer;
 };
 
 /* Anchors: what is lent stays alive in these slots of the object's table. */
 enum {
     MWL_H1_INPUT = 1,
     MWL_H1_HEAD,
-    MWL_H1_BODY
+    MWL_H1_BODY,
+    MWL_H1_ANSWER, /* the headers of the last answer */
+    MWL_H1_ANCHORS = MWL_H1_ANSWER
 };
 
 /* The codec's object at `idx`; raises when it is something else. */

@@ -210,6 +210,22 @@ push_ready(lua_State *L, struct mwL_h1 *object, int idx)
     return 3;
 }
 
+/* The headers of a final head: those of the head before, where it is the same
+ * once more. */
+static void
+push_answer_headers(lua_State *L, struct mwL_h1 *object, int idx)
+{
+    if (object->holds_answer && mw_h1_head_is_known(object->h1)) {
+        lua_getfenv(L, idx);
+        lua_rawgeti(L, -1, MWL_H1_ANSWER);
+        lua_remove(L, -2);
+        return;
+    }
+    mwL_push_headers(L, mw_h1_head_borrow(object->h1).headers);
+    mwL_anchor(L, idx, -1, MWL_H1_ANSWER);
+    object->holds_answer = true;
+}
+
 int
 mwL_push_answer(lua_State *L, struct mwL_h1 *object, int idx)
 {
@@ -228,8 +244,12 @@ mwL_push_answer(lua_State *L, struct mwL_h1 *object, int idx)
         lua_pushlstring(L, head.reason.data, head.reason.len);
     }
     lua_pushvalue(L, lua_upvalueindex(head.minor == 0 ? WORD_1_0 : WORD_1_1));
+    if (event == MW_H1_HEAD) {
+        push_answer_headers(L, object, idx);
+        return 5 + push_ready(L, object, idx);
+    }
     mwL_push_headers(L, head.headers);
-    return event == MW_H1_HEAD ? 5 + push_ready(L, object, idx) : 5;
+    return 5;
 }
 
 static int

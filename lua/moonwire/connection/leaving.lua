@@ -22,7 +22,7 @@ local function is_worth_draining(self, response)
     if framing == "close" or rest and rest > DRAIN_BYTES then
         return false
     end
-    local kind = response.headers:get "content-type"
+    local kind = response.head:get "content-type"
     if kind and kind:lower():find("text/event-stream", 1, true) then
         return false -- it has no end
     end

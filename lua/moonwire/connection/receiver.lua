@@ -127,7 +127,14 @@ local function take_ready_body(self, response, after, detail, now)
     if response.buffered and (self.max_body or self.progress) and not check_size(self) then
         return
     elseif after == "end" then
-        M.complete(self, response, detail, now)
+        self.received = true
+        response.finished = now
+        if detail then
+            response.trailers = detail
+        end
+        if not self.sender then
+            self:settle(now)
+        end
     elseif after == "upgraded" then
         response:finish(nil, now)
         response:carry(self:detach())
@@ -152,10 +159,13 @@ local function make_response(self, status, reason, version, headers, text, after
     if self.sender then
         self.current = setmetatable({ response = response }, WEAK)
     end
+    if self.sender or self.was_refused then
+        response.upload_complete = false
+    end
     take_ready_body(self, response, after, detail, now)
-    if response.connection then
+    if not response.finished then
         self.current = self.current or setmetatable({ response = response }, WEAK)
-        responses.watch(response)
+        responses.watch(response, self)
     end
     return response
 end

@@ -125,7 +125,7 @@ function M.note_broken(self, err)
 end
 
 local function finish(self)
-    self.sender = nil
+    self.sender = false
     self.sent_at = self.backend:now()
     local response = self.current and self.current.response
     if response then
@@ -139,7 +139,7 @@ end
 local function break_off(self, sender, err)
     M.note_broken(self, err)
     if self.has_head then
-        self.sender = nil
+        self.sender = false
         if self.received then
             self:settle(self.backend:now())
         end
@@ -147,7 +147,7 @@ local function break_off(self, sender, err)
     end
     self.backend:wait(self.read_until)
     if not sender.stopped and not self.has_head then
-        self.sender = nil
+        self.sender = false
         self:fail(self.write_error)
     end
 end
@@ -164,7 +164,7 @@ local function run(self, sender)
     elseif broken and err.kind == "closed" then
         break_off(self, sender, err)
     else
-        self.sender = nil
+        self.sender = false
         self:fail(err)
     end
 end
@@ -204,7 +204,7 @@ end
 ---@param self moonwire.Connection
 function M.stop(self)
     local sender = self.sender
-    self.sender = nil
+    self.sender = false
     sender.stopped = true
     self.h1:send_abort()
     threads.cancel(sender.thread)

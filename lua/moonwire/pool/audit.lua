@@ -8,8 +8,8 @@ local function check(condition, text)
 end
 
 local function count_list(list, after, visit)
-    local n, node, last = 0, list.first, nil
-    while node do
+    local n, node, last = 0, list.ring[after], nil
+    while node ~= list.ring do
         n = n + 1
         visit(node)
         node, last = node[after], node

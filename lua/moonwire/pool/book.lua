@@ -14,13 +14,27 @@ local MOVES = {
     closed = {},
 }
 
-local append_idle, remove_idle = list.linked_by("older", "newer")
-local append_lru, remove_lru = list.linked_by("lru_before", "lru_after")
-local append_expiry, remove_expiry = list.linked_by("expiry_before", "expiry_after")
-local append_spare, remove_spare = list.linked_by("spare_before", "spare_after")
-local append_all_spare, remove_all_spare = list.linked_by("all_before", "all_after")
-local append_waiter, remove_waiter, prepend_waiter = list.linked_by("before", "after")
-local append_box, remove_box = list.linked_by("box_before", "box_after")
+-- Every field that all slots will have is here from the start, in one place: tables that grow each in
+-- its own way have each its own shape, and LuaJIT's traces then cost ten times as much.
+local function blank_slot()
+    return {
+        state = "opening", origin = false, uses = 0, connection = false, waiter = false,
+        direct = false, reason = false, retires = false, number = false, lifetime = false,
+        expires = false, queue = false, older = false, newer = false, lru_before = false,
+        lru_after = false, expiry_before = false, expiry_after = false, box_before = false,
+        box_after = false, spare = false, to_dial = false, call = false, scope = false,
+    }
+end
+
+local new_idle, append_idle, remove_idle = list.linked_by("older", "newer", blank_slot)
+local new_lru, append_lru, remove_lru = list.linked_by("lru_before", "lru_after", blank_slot)
+local new_queue, append_expiry, remove_expiry
+    = list.linked_by("expiry_before", "expiry_after", blank_slot)
+local new_spare, append_spare, remove_spare = list.linked_by("spare_before", "spare_after")
+local new_all_spare, append_all_spare, remove_all_spare
+    = list.linked_by("all_before", "all_after")
+local new_line, append_waiter, remove_waiter, prepend_waiter = list.linked_by("before", "after")
+local new_box, append_box, remove_box = list.linked_by("box_before", "box_after")
 
 ---@class moonwire.pool.Origin
 ---@field key string
@@ -61,6 +75,9 @@ local append_box, remove_box = list.linked_by("box_before", "box_after")
 ---@field call any for the caller's use
 ---@field err any for the caller's use
 
+-- A pool's own lists: all idle slots; all dials that nobody waits for; an outbox.
+book.new_lru, book.new_all_spare, book.new_box = new_lru, new_all_spare, new_box
+
 -- Slots -------------------------------------------------------------------------------------------
 
 function book.move(self, slot, state)
@@ -80,8 +97,8 @@ end
 function book.new_origin(key)
     return {
         key = key, count = 0, states = { opening = 0, active = 0, reserved = 0, idle = 0 },
-        idle = list.new(), spare = list.new(), waiters = list.new(), dialing = list.new(),
-        choosy = list.new(), rank = nil,
+        idle = new_idle(), spare = new_spare(), waiters = new_line(), dialing = new_line(),
+        choosy = new_line(), rank = nil,
     }
 end
 
@@ -96,15 +113,8 @@ function book.settle_origin(self, origin)
 end
 
 function book.add_slot(self, origin)
-    -- Every field that all slots will have is here from the start: tables that grow each in its own
-    -- way have each its own shape, and LuaJIT's traces then cost ten times as much.
-    local slot = {
-        state = "opening", origin = origin, uses = 0, connection = false, waiter = false,
-        direct = false, reason = false, retires = false, number = false, lifetime = false,
-        expires = false, queue = false, older = false, newer = false, lru_before = false,
-        lru_after = false, expiry_before = false, expiry_after = false, box_before = false,
-        box_after = false, spare = false, to_dial = false, call = false, scope = false,
-    }
+    local slot = blank_slot()
+    slot.origin = origin
     self.origins[origin.key] = origin
     origin.count = origin.count + 1
     self.total = self.total + 1
@@ -119,7 +129,7 @@ end
 function book.link_idle(self, slot)
     local queue = self.queues[slot.lifetime]
     if not queue then
-        queue = list.new()
+        queue = new_queue()
         self.queues[slot.lifetime] = queue
     end
     slot.queue = queue
