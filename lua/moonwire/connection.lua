@@ -414,8 +414,8 @@ end
 ---@package
 ---@param data table of moonwire.request
 ---@param opts moonwire.connection.RequestOptions
----@param since number? when the client's own call began, which `err.elapsed` counts from; it has seen
----  to it that it can wait
+---@param since number? when the client's own call began, which `err.elapsed` counts from; it has
+---  seen to it that it can wait
 ---@param now number? the time, if the client has just looked
 ---@return moonwire.Response? response, moonwire.Error? err
 function methods:exchange(data, opts, since, now)

@@ -358,11 +358,12 @@ function methods:text()
     if text then
         return text
     end
-    local limit, err = self.facts.max_body or TEXT_LIMIT, nil
+    local limit = self.facts.max_body or TEXT_LIMIT
     text = self.buffered
     if text and self.finished and not self.from and #text <= limit then
         self.buffered = nil
     else
+        local err
         text, err = read_all(self, limit)
         if not text then
             return nil, err

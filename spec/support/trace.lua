@@ -331,9 +331,11 @@ end
 ---@param segments string[][]
 ---@param max? integer body bytes taken at once
 ---@param joined? boolean by the calls that take several steps at once
+---@param h1? moonwire.core.H1 the codec; a new one if none is given
 ---@return string[] events
-function M.replay(trace, segments, max, joined)
-    local h1 = core.h1(trace.role, trace.limits, trace.compat)
+---@return moonwire.core.H1
+function M.replay(trace, segments, max, joined, h1)
+    h1 = h1 or core.h1(trace.role, trace.limits, trace.compat)
     local self = setmetatable({
         trace = trace, h1 = h1, out = {}, body = {}, at = 0, max = max, joined = joined,
     }, Replay)
@@ -346,7 +348,7 @@ function M.replay(trace, segments, max, joined)
         table.insert(self.out, "leftover " .. M.escape(rest))
     end
     add_reuse(self.out, h1)
-    return self.out
+    return self.out, h1
 end
 
 local function bytes_of(text)

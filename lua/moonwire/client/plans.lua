@@ -1,5 +1,5 @@
--- client/plans.lua - keeps what was made for the methods and URLs that were asked for last. It makes
--- nothing itself.
+-- client/plans.lua - keeps what was made for the methods and URLs that were asked for last. It
+-- makes nothing itself.
 
 local PER_METHOD = 128 -- of the last ones so many at least are kept, never more than twice as many
 

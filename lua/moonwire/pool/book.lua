@@ -14,8 +14,8 @@ local MOVES = {
     closed = {},
 }
 
--- Every field that all slots will have is here from the start, in one place: tables that grow each in
--- its own way have each its own shape, and LuaJIT's traces then cost ten times as much.
+-- Every field that all slots will have is here from the start, in one place: tables that grow each
+-- in its own way have each its own shape, and LuaJIT's traces then cost ten times as much.
 local function blank_slot()
     return {
         state = "opening", origin = false, uses = 0, connection = false, waiter = false,
