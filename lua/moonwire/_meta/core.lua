@@ -348,8 +348,8 @@ function H1:next(max) end
 --- As next, with the parts of a head behind "head" and "informational" (see head()): status,
 --- reason, http_version and headers, or method, target, http_version and headers. Behind "head"
 --- and these comes all of the body that is here, in one string or nil, and the event behind it,
---- which is never "body"; behind "end" the trailers, if there are any, and behind nil the code. The
---- headers of a final head are only to be read: an equal head that comes next gives the same object.
+--- which is never "body"; behind "end" the trailers, if there are any, and behind nil the code.
+--- The headers of a final head are only to be read: an equal head gives the same object again.
 ---@return string? event, any status_method_or_code, string? reason_or_target, string? http_version
 ---@return moonwire.core.Headers? headers
 ---@return string? body, string? behind, moonwire.core.Headers|integer|nil trailers_or_code
