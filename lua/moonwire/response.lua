@@ -1,23 +1,13 @@
 -- response.lua - a response and its body, pulled by the reader and by nothing else.  It never
 -- writes to the connection it came from.
 
-local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local failure = require "moonwire.connection.failure"
+local fields = require "moonwire.response.fields"
 local json = require "moonwire.json"
 
 local TEXT_LIMIT = 64 * 1024 * 1024 -- bytes that text() and json() take, unless max_body says else
 local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
-
---- Seconds. Opening the connection isn't a part of total and first_byte: they count from when the
---- request began on it.
----@class moonwire.Timing
----@field total number until the end of the body, or until now
----@field first_byte number until the head was there
----@field reused boolean the connection had served another request before; then the rest is 0
----@field dns number until there was an address to connect to
----@field connect number from then on until there was a connection
----@field tls number for the TLS handshake
 
 ---@class moonwire.Response
 ---@field status integer
@@ -45,87 +35,6 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 ---@field package body_text string? kept by text()
 local methods = {}
 
---- What the responses of a connection have in common as long as they answer the same request.
----@class moonwire.response.Facts
----@field data table the request's fields
----@field carrier moonwire.Stream what they came over
----@field reused boolean
----@field max_body integer?
----@field reason string
----@field http_version string
-
-local lazy = {}
-
-local REUSED = { dns = 0, connect = 0 }
-
-function lazy.status_code(self)
-    return self.status
-end
-
-function lazy.reason(self)
-    return self.facts.reason
-end
-
-function lazy.http_version(self)
-    return self.facts.http_version
-end
-
--- A copy: the head may be that of other responses as well.
-function lazy.headers(self)
-    local headers = self.head:copy()
-    self.headers = headers
-    return headers
-end
-
--- make_response says so where it isn't.
-function lazy.upload_complete()
-    return true
-end
-
-function lazy.trailers(self)
-    if not self.finished then
-        return nil
-    end
-    local trailers = core.headers()
-    self.trailers = trailers
-    return trailers
-end
-
-function lazy.history(self)
-    local history = {}
-    self.history = history
-    return history
-end
-
-function lazy.ok(self)
-    return self.status >= 200 and self.status < 300
-end
-
-function lazy.url(self)
-    return self.facts.data.url
-end
-
-function lazy.request(self)
-    return self.facts.data.value
-end
-
-function lazy.tls(self)
-    return self.facts.carrier.tls
-end
-
-function lazy.timing(self)
-    local facts = self.facts
-    local opening = not facts.reused and facts.carrier.timing or REUSED
-    return {
-        total = (self.finished or facts.carrier.backend:now()) - self.started,
-        first_byte = self.first_byte - self.started,
-        reused = facts.reused,
-        dns = opening.dns,
-        connect = opening.connect,
-        tls = opening.tls or 0,
-    }
-end
-
 local Response = {
     __name = "moonwire.Response",
     __index = function(self, key)
@@ -133,7 +42,7 @@ local Response = {
         if method then
             return method
         end
-        local make = lazy[key]
+        local make = fields[key]
         return make and make(self)
     end,
     __tostring = function(self)

@@ -1,0 +1,97 @@
+-- response/fields.lua - what a response tells although it isn't one of its own fields: each is made
+-- when a script looks at it.  It never reads the body.
+
+local core = require "moonwire.core"
+
+--- Seconds. Opening the connection isn't a part of total and first_byte: they count from when the
+--- request began on it.
+---@class moonwire.Timing
+---@field total number until the end of the body, or until now
+---@field first_byte number until the head was there
+---@field reused boolean the connection had served another request before; then the rest is 0
+---@field dns number until there was an address to connect to
+---@field connect number from then on until there was a connection
+---@field tls number for the TLS handshake
+
+--- What the responses of a connection have in common as long as they answer the same request.
+---@class moonwire.response.Facts
+---@field data table the request's fields
+---@field carrier moonwire.Stream what they came over
+---@field reused boolean
+---@field max_body integer?
+---@field reason string
+---@field http_version string
+
+local fields = {}
+
+local REUSED = { dns = 0, connect = 0 }
+
+function fields.status_code(self)
+    return self.status
+end
+
+function fields.reason(self)
+    return self.facts.reason
+end
+
+function fields.http_version(self)
+    return self.facts.http_version
+end
+
+-- A copy: the head may be that of other responses as well.
+function fields.headers(self)
+    local headers = self.head:copy()
+    self.headers = headers
+    return headers
+end
+
+-- make_response says so where it isn't.
+function fields.upload_complete()
+    return true
+end
+
+function fields.trailers(self)
+    if not self.finished then
+        return nil
+    end
+    local trailers = core.headers()
+    self.trailers = trailers
+    return trailers
+end
+
+function fields.history(self)
+    local history = {}
+    self.history = history
+    return history
+end
+
+function fields.ok(self)
+    return self.status >= 200 and self.status < 300
+end
+
+function fields.url(self)
+    return self.facts.data.url
+end
+
+function fields.request(self)
+    return self.facts.data.value
+end
+
+function fields.tls(self)
+    return self.facts.carrier.tls
+end
+
+function fields.timing(self)
+    local facts = self.facts
+    local opening = not facts.reused and facts.carrier.timing or REUSED
+    return {
+        total = (self.finished or facts.carrier.backend:now()) - self.started,
+        first_byte = self.first_byte - self.started,
+        reused = facts.reused,
+        dns = opening.dns,
+        connect = opening.connect,
+        tls = opening.tls or 0,
+    }
+end
+
+return fields
