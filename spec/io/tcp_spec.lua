@@ -13,7 +13,8 @@ ffi.cdef [[
     int getsockopt(int fd, int level, int name, void *value, unsigned *length);
 ]]
 
-local IPPROTO_TCP, TCP_NODELAY, SOL_SOCKET, SO_KEEPALIVE, RLIMIT_NOFILE = 6, 1, 1, 9, 7
+local IPPROTO_TCP, TCP_NODELAY, TCP_USER_TIMEOUT = 6, 1, 18
+local SOL_SOCKET, SO_KEEPALIVE, RLIMIT_NOFILE = 1, 9, 7
 
 local function name_of(code)
     return core.error_name(code)
@@ -230,14 +231,58 @@ describe("tcp: connect and listen", function()
         end)
     end)
 
-    it("sends without delay and keeps alive, on both sides", function()
+    it("sends without delay and keeps alive what is accepted", function()
         core_loop.with(function(on)
             local client, server = on:pair()
-            for _, tcp in ipairs { client, server } do
-                assert.equal(1, option(tcp, IPPROTO_TCP, TCP_NODELAY))
-                assert.equal(1, option(tcp, SOL_SOCKET, SO_KEEPALIVE))
-                tcp:close()
+            assert.equal(1, option(server, IPPROTO_TCP, TCP_NODELAY))
+            assert.equal(1, option(server, SOL_SOCKET, SO_KEEPALIVE))
+            client:close()
+            server:close()
+        end)
+    end)
+
+    it("sends without delay from the second time on: the first is never delayed", function()
+        core_loop.with(function(on)
+            local client, server = on:pair()
+            local delays = { option(client, IPPROTO_TCP, TCP_NODELAY) }
+            for i = 1, 3 do
+                assert.equal(1, client:send "x")
+                delays[i + 1] = option(client, IPPROTO_TCP, TCP_NODELAY)
             end
+            assert.same({ 0, 0, 1, 1 }, delays)
+            client:close()
+            server:close()
+        end)
+    end)
+
+    it("keeps alive a connection that has lived for a second or two, and no shorter one", function()
+        core_loop.with(function(on)
+            local before = on.loop:stats().watchers
+            local client, server = on:pair()
+            local short, other = on:pair()
+            assert.equal(0, option(client, SOL_SOCKET, SO_KEEPALIVE))
+            assert.equal(before, on.loop:stats().watchers) -- that is waited for by nobody
+            short:close()
+            other:close()
+            for _ = 1, 100 do
+                if option(client, SOL_SOCKET, SO_KEEPALIVE) == 1 then
+                    break
+                end
+                on.main:wait(0.1)
+            end
+            assert.equal(1, option(client, SOL_SOCKET, SO_KEEPALIVE))
+            assert.equal(30000, option(client, IPPROTO_TCP, TCP_USER_TIMEOUT))
+            client:close()
+            server:close()
+        end)
+    end)
+
+    it("a loop that is closed while a connection is young lets go of it", function()
+        core_loop.with(function(on)
+            local client, server = on:pair()
+            on.loop:close()
+            assert.is_true(client:is_closed())
+            assert.is_true(server:is_closed())
         end)
     end)
 

@@ -133,6 +133,7 @@ end
 -- Somebody waits for bytes, and sends none, over a link that is dead.
 function scenarios.keepalive()
     local stream = assert(net.connect("192.0.2.2", 80))
+    moonwire.sleep(2.1) -- moonwire has set its own by then
     set_option(stream, TCP_USER_TIMEOUT, 0)
     set_option(stream, TCP_KEEPIDLE, 1)
     set_option(stream, TCP_KEEPINTVL, 1)

@@ -23,6 +23,9 @@
 #define CLOCK CLOCK_MONOTONIC
 #endif
 
+/* Between two looks at what is young. */
+#define GROWTH_SECONDS 1.0
+
 #define LOOP_FLAGS (EVFLAG_NOENV | EVFLAG_NOSIGMASK | EVFLAG_NOTIMERFD)
 
 void
@@ -58,9 +61,67 @@ mw_now(void)
 }
 
 static bool
+is_empty(const struct mw_link *head)
+{
+    return head->next == head;
+}
+
+static bool
 has_ready(const struct mw_loop *loop)
 {
-    return loop->ready.next != &loop->ready;
+    return !is_empty(&loop->ready);
+}
+
+/* Starts the timer like every other one: without a reference. */
+static void
+start_growth(struct mw_loop *loop)
+{
+    ev_timer_set(&loop->growth, GROWTH_SECONDS, 0);
+    ev_timer_start(loop->ev, &loop->growth);
+    ev_unref(loop->ev);
+    loop->is_growing = true;
+}
+
+/* It may have fired: then libev has let go of a reference that we had taken off
+ * already. */
+static void
+stop_growth(struct mw_loop *loop)
+{
+    if (!loop->is_growing)
+        return;
+    ev_ref(loop->ev);
+    ev_timer_stop(loop->ev, &loop->growth);
+    loop->is_growing = false;
+}
+
+static struct mw_handle *
+take_handle(struct mw_link *head)
+{
+    struct mw_handle *handle =
+        mw_container_of(head->next, struct mw_handle, link);
+
+    mw_link_remove(&handle->link);
+    return handle;
+}
+
+static void
+on_growth(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    struct mw_loop *loop = mw_container_of(timer, struct mw_loop, growth);
+
+    (void)ev;
+    (void)events;
+    stop_growth(loop);
+    while (!is_empty(&loop->young)) {
+        struct mw_handle *handle = take_handle(&loop->young);
+
+        mw_link_append(&loop->handles, &handle->link);
+        loop->on_grown(handle);
+    }
+    while (!is_empty(&loop->newborn))
+        mw_link_append(&loop->young, &take_handle(&loop->newborn)->link);
+    if (!is_empty(&loop->young))
+        start_growth(loop);
 }
 
 /* The last callback of a host's round: all that is ready is known now. */
@@ -115,11 +176,14 @@ mw_loop_new(struct ev_loop *host, void (*on_ready)(void *arg), void *arg)
     mw_link_init(&loop->ready);
     mw_link_init(&loop->signals);
     mw_link_init(&loop->handles);
+    mw_link_init(&loop->newborn);
+    mw_link_init(&loop->young);
     mw_link_init(&loop->stirred);
     ev_check_init(&loop->check, on_check);
     ev_set_priority(&loop->check, EV_MINPRI);
     ev_idle_init(&loop->idle, on_idle);
     ev_async_init(&loop->async, on_async);
+    ev_timer_init(&loop->growth, on_growth, 0, 0);
     mw_loop_slice_renew(loop);
     if (host != NULL) {
         loop->ev = host;
@@ -153,18 +217,25 @@ mw_loop_unref(struct mw_loop *loop)
     free(loop);
 }
 
+static void
+close_handles(struct mw_link *head)
+{
+    while (!is_empty(head)) {
+        struct mw_handle *handle = take_handle(head);
+
+        handle->on_close(handle);
+    }
+}
+
 void
 mw_loop_close(struct mw_loop *loop)
 {
-    struct mw_handle *handle;
-
     if (loop->ev == NULL)
         return;
-    while (loop->handles.next != &loop->handles) {
-        handle = mw_container_of(loop->handles.next, struct mw_handle, link);
-        mw_loop_remove(handle);
-        handle->on_close(handle);
-    }
+    close_handles(&loop->handles);
+    close_handles(&loop->young);
+    close_handles(&loop->newborn);
+    stop_growth(loop);
     assert(loop->armed == 0 && loop->waiting == 0);
     if (loop->is_shared) {
         ev_ref(loop->ev);
@@ -285,6 +356,16 @@ void
 mw_loop_add(struct mw_loop *loop, struct mw_handle *handle)
 {
     mw_link_append(&loop->handles, &handle->link);
+}
+
+void
+mw_loop_add_young(struct mw_loop *loop, struct mw_handle *handle,
+    void (*on_grown)(struct mw_handle *handle))
+{
+    mw_link_append(&loop->newborn, &handle->link);
+    loop->on_grown = on_grown;
+    if (!loop->is_growing)
+        start_growth(loop);
 }
 
 void

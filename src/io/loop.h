@@ -49,6 +49,11 @@ struct mw_loop {
     struct mw_link ready;
     struct mw_link signals;
     struct mw_link handles;
+    struct mw_link newborn; /* handles that came since the last growth */
+    struct mw_link young;   /* those that grow up at the next one */
+    ev_timer growth;
+    bool is_growing; /* the timer runs */
+    void (*on_grown)(struct mw_handle *handle);
     struct mw_link stirred;   /* guards that have seen an event */
     struct mw_waiter *sentry; /* borrowed; NULL: it runs, or there is none */
     size_t waiting;           /* parked or ready threads */
@@ -115,8 +120,12 @@ void mw_loop_slice_renew(struct mw_loop *loop);
 bool mw_loop_slice_left(const struct mw_loop *loop);
 void mw_loop_slice_use(struct mw_loop *loop);
 
-/* For other files of src/io: handles, and what can end a wait. */
+/* For other files of src/io: handles, and what can end a wait.  One that is
+ * added young is given to on_grown, the same for all of a loop, when it is
+ * between one and two seconds old and still there. */
 void mw_loop_add(struct mw_loop *loop, struct mw_handle *handle);
+void mw_loop_add_young(struct mw_loop *loop, struct mw_handle *handle,
+    void (*on_grown)(struct mw_handle *handle));
 void mw_loop_remove(struct mw_handle *handle);
 void mw_loop_arm(struct mw_loop *loop);
 void mw_loop_disarm(struct mw_loop *loop);

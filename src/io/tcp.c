@@ -81,32 +81,58 @@ check_can_open(const struct mw_tcp *tcp)
     return tcp->fd == -1 ? MW_OK : MW_ESTATE;
 }
 
-static void
-adopt(struct mw_tcp *tcp, int fd)
-{
-    tcp->fd = fd;
-    tcp->dry_at = 0;
-    mw_watch_init(&tcp->read, tcp->loop, fd, EV_READ);
-    mw_watch_init(&tcp->write, tcp->loop, fd, EV_WRITE);
-    mw_loop_add(tcp->loop, &tcp->handle);
-    tcp->loop->tcps++;
-}
-
+/* None of the options can fail in a way that matters. */
 static void
 set_option(int fd, int level, int name, int value)
 {
     (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-/* No delay, and a vanished peer is found out some day.  None of it can fail in
- * a way that matters.  What accept() gives inherits it from the listener. */
+/* A vanished peer is found out some day. */
 static void
-set_options(int fd)
+set_keepalive(int fd)
 {
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE);
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
+}
+
+/* All that is about long silence waits until the socket is no longer young:
+ * where each request has a connection of its own, it never comes to that. */
+static void
+on_grown(struct mw_handle *handle)
+{
+    struct mw_tcp *tcp = mw_container_of(handle, struct mw_tcp, handle);
+
+    set_keepalive(tcp->fd);
+    set_option(tcp->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT);
+}
+
+static void
+take_fd(struct mw_tcp *tcp, int fd)
+{
+    tcp->fd = fd;
+    tcp->sends = MW_TCP_SENDS;
+    tcp->dry_at = 0;
+    mw_watch_init(&tcp->read, tcp->loop, fd, EV_READ);
+    mw_watch_init(&tcp->write, tcp->loop, fd, EV_WRITE);
+    tcp->loop->tcps++;
+}
+
+static void
+adopt(struct mw_tcp *tcp, int fd)
+{
+    take_fd(tcp, fd);
+    mw_loop_add(tcp->loop, &tcp->handle);
+}
+
+/* The same for a TCP socket that connects; it has no options yet. */
+static void
+adopt_young(struct mw_tcp *tcp, int fd)
+{
+    take_fd(tcp, fd);
+    tcp->sends = 0;
+    mw_loop_add_young(tcp->loop, &tcp->handle, on_grown);
 }
 
 /* Returns a fd, or a code. */
@@ -116,11 +142,7 @@ open_socket(const union mw_any_address *address)
     int fd = socket(
         address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    if (fd == -1)
-        return mw_err_from_errno(errno);
-    if (address->any.sa_family != AF_UNIX)
-        set_options(fd);
-    return fd;
+    return fd == -1 ? mw_err_from_errno(errno) : fd;
 }
 
 /* Binds to an address of this side, with a port that is chosen when the other
@@ -144,13 +166,42 @@ open_client(const union mw_any_address *to, const struct mw_address *from)
     int fd = open_socket(to);
     int err = fd >= 0 && from != NULL ? bind_from(fd, from) : MW_OK;
 
-    if (err != MW_OK) {
-        close(fd);
-        return err;
+    if (err == MW_OK)
+        return fd;
+    close(fd);
+    return err;
+}
+
+/* A peer on this machine has answered by the time connect() returns, although
+ * that says EINPROGRESS: the same call once more tells how it ended, and saves
+ * a wait.  Returns MW_OK, MW_EAGAIN or a code. */
+static int
+start_connect(int fd, const union mw_any_address *to, socklen_t len)
+{
+    if (connect(fd, &to->any, len) == 0)
+        return MW_OK;
+    if (errno == EINPROGRESS && connect(fd, &to->any, len) == 0)
+        return MW_OK;
+    switch (errno) {
+    case EISCONN:
+        return MW_OK;
+    case EINPROGRESS:
+    case EALREADY:
+        return MW_EAGAIN;
+    case EAGAIN: /* A unix socket whose queue is full, but no event will tell
+                  * when there is room: it is a refusal. */
+        return mw_err_from_errno(ECONNREFUSED);
+    default:
+        return mw_err_from_errno(errno);
     }
-    if (fd >= 0 && to->any.sa_family != AF_UNIX)
-        set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT);
-    return fd;
+}
+
+/* Whatever comes, an event will tell. */
+static void
+note_connected(struct mw_tcp *tcp)
+{
+    tcp->read.is_dry = true;
+    tcp->dry_at = mw_now();
 }
 
 int
@@ -169,19 +220,16 @@ mw_tcp_connect(struct mw_tcp *tcp, const struct mw_address *address,
     fd = open_client(&to, from);
     if (fd < 0)
         return fd;
-    if (connect(fd, &to.any, len) == 0)
-        err = MW_OK;
-    else if (errno == EINPROGRESS)
-        err = MW_EAGAIN;
-    else /* A unix socket whose queue is full says EAGAIN, but no event will
-          * tell when there is room: it is a refusal. */
-        err = mw_err_from_errno(errno == EAGAIN ? ECONNREFUSED : errno);
+    err = start_connect(fd, &to, len);
     if (err != MW_OK && err != MW_EAGAIN) {
         close(fd);
         return err;
     }
-    adopt(tcp, fd);
-    tcp->read.is_dry = true; /* whatever has come, an event will tell */
+    if (address->family == MW_UNIX)
+        adopt(tcp, fd);
+    else
+        adopt_young(tcp, fd);
+    note_connected(tcp);
     return err;
 }
 
@@ -195,7 +243,10 @@ mw_tcp_connect_result(struct mw_tcp *tcp)
         return MW_ECLOSED;
     if (getsockopt(tcp->fd, SOL_SOCKET, SO_ERROR, &number, &len) == -1)
         return mw_err_from_errno(errno);
-    return number == 0 ? MW_OK : mw_err_from_errno(number);
+    if (number != 0)
+        return mw_err_from_errno(number);
+    note_connected(tcp);
+    return MW_OK;
 }
 
 int
@@ -213,6 +264,10 @@ mw_tcp_listen(struct mw_tcp *tcp, const struct mw_address *address, int backlog)
     fd = open_socket(&at);
     if (fd < 0)
         return fd;
+    if (address->family != MW_UNIX) { /* what is accepted inherits it */
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        set_keepalive(fd);
+    }
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (address->family == MW_IPV6)
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
@@ -257,6 +312,18 @@ mw_tcp_accept(struct mw_tcp *tcp, struct mw_tcp *into)
 }
 
 /* -- bytes ----------------------------------------------------------------- */
+
+/* What is sent first is never delayed, so the option can wait until there is
+ * more to send. */
+static void
+count_send(struct mw_tcp *tcp)
+{
+    if (tcp->sends >= MW_TCP_SENDS)
+        return;
+    tcp->sends++;
+    if (tcp->sends == MW_TCP_SENDS)
+        set_option(tcp->fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
 
 int
 mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
@@ -307,6 +374,7 @@ mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
         return MW_ECLOSED;
     if (!mw_loop_slice_left(tcp->loop))
         return MW_EAGAIN;
+    count_send(tcp);
     if (slice_count == 1) /* what the system has least to do for */
         sent = send(tcp->fd, slices->iov_base, slices->iov_len, MSG_NOSIGNAL);
     else

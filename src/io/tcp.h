@@ -10,11 +10,15 @@
 #include "io/address.h"
 #include "io/wait.h"
 
+/* From so many on a socket is sent over without delay. */
+#define MW_TCP_SENDS 2
+
 /* One socket.  Embedded; fields are private but for the watches. */
 struct mw_tcp {
     struct mw_handle handle;
     struct mw_loop *loop; /* a reference; NULL after deinit */
     int fd;               /* owned; -1: closed */
+    unsigned char sends;  /* counted up to MW_TCP_SENDS, where it is set */
     double dry_at;        /* when it was seen that all is read */
     struct mw_watch read;
     struct mw_watch write;
