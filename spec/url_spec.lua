@@ -15,7 +15,8 @@ describe("url.parse", function()
         assert.same({
             scheme = "http", userinfo = "me:secret", host = "example.com", host_kind = "name",
             port = 8080, path = "/a/b", query = "x=1&y", fragment = "top",
-            origin = "http://example.com:8080", authority = "example.com:8080",
+            peer = "example.com", origin = "http://example.com:8080",
+            authority = "example.com:8080",
             target = "/a/b?x=1&y", href = "http://example.com:8080/a/b?x=1&y",
         }, parts)
     end)

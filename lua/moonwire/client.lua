@@ -18,7 +18,8 @@ local huge = math.huge
 ---@class moonwire.Client
 ---@field private settings table of options.client
 ---@field package supply moonwire.client.Supply
----@field private plans moonwire.client.Plans of what is nothing but a method and a URL
+---@field private plans moonwire.client.Plans of what is nothing but a method and a URL, and of
+---  prepared requests
 ---@field package sent integer
 ---@field package replaced integer
 ---@field package retried integer
@@ -202,9 +203,25 @@ local function send_planned(self, plan, opts, backend)
     return go_on(self, new_call(plan, started, sending), slot, err)
 end
 
+-- The plan for a request; where it has neither options nor a body that would be kept with it, it is
+-- made once.
+local function plan_for(self, request, opts, level)
+    local can_keep = opts == nil and not requests.data(request).body
+    local plan = can_keep and self.plans:find("", request)
+    if plan then
+        return plan
+    end
+    local err
+    plan, err = new_plan(self, request, opts, level + 1)
+    if plan and can_keep then
+        self.plans:keep("", request, plan)
+    end
+    return plan, err
+end
+
 local function send(self, request, opts, level)
     local backend = check_open(self, level + 1)
-    local plan, err = new_plan(self, request, opts, level + 1)
+    local plan, err = plan_for(self, request, opts, level + 1)
     if not plan then
         return nil, err
     end

@@ -50,6 +50,7 @@ local EAGAIN = core.EAGAIN
 ---@field close_reason string? once it is closed; "upgraded" once it is detached
 ---@field unfit string|false why it can't be used any more, found out while it was idle
 ---@field kept boolean it was idle before its first request, so it may be stale then
+---@field seat any for whoever keeps connections: where it has its place
 ---@field lifetime number|false seconds the peer lets it be idle, where it has said so
 ---@field private h1 moonwire.core.H1
 ---@field private current {response: moonwire.Response?}? weak: an unread response may be collected
@@ -560,6 +561,7 @@ function M.new(stream, opts)
         watched = false,
         lifetime = false,
         unfit = false,
+        seat = false,
         -- of the exchange
         data = false,
         sender = false,

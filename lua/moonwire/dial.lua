@@ -8,6 +8,7 @@ local guard = require "moonwire.dial.guard"
 local names = require "moonwire.dial.names"
 local options = require "moonwire.dial.options"
 local race = require "moonwire.dial.race"
+local streams = require "moonwire.backend.stream"
 local threads = require "moonwire.backend.thread"
 
 local WINNERS_MOST = 256 -- hosts and ports whose better family is remembered
@@ -319,6 +320,48 @@ function dial.connect_path(backend, path, deadline, opts)
         return failed(err)
     end
     return opened(backend, stream, started, resolved)
+end
+
+--- A place on this machine that needs neither a lookup nor anybody's consent: a numeric loopback
+--- address, or the path of a unix socket.
+---@param host string
+---@param port integer
+---@param path string?
+---@param opts moonwire.dial.Options?
+---@return table|false place for connect_now; false: it is no such place
+function dial.near(host, port, path, opts)
+    if opts and (opts.on_resolve or opts.resolve) then
+        return false
+    end
+    local place = path and { family = "unix", address = path } or options.numeric(host)
+    if not place then
+        return false
+    elseif not path then
+        local is_loopback = place.address == "::1" or place.address:find "^127%."
+        if not is_loopback or opts and opts.local_family and opts.local_family ~= place.family then
+            return false
+        end
+        place.port, place.from = port, opts and opts.local_address
+    end
+    place.label = streams.label(place)
+    return place
+end
+
+--- Connects to it, if that needs no wait; it says nothing to the transcript, so with one it doesn't
+--- try.
+---@param backend moonwire.Backend
+---@param place table
+---@return moonwire.Stream? stream
+function dial.connect_now(backend, place)
+    if core.state.trace or not backend.connect_now then
+        return nil
+    end
+    local started = backend:now()
+    local stream = backend:connect_now(place)
+    if stream then
+        stream.timing = { dns = 0, connect = backend:now() - started }
+    end
+    return stream
 end
 
 --- Counts of the lookups of all who dial on a backend: dns_hits and dns_negative (answered out of

@@ -354,7 +354,7 @@ function methods:cancel(waiter, now)
 end
 
 --- The connection of an "opening" slot is there: it is for whom it was dialed, or for who waits, or
---- idle if there is room.
+--- idle if there is room. Also for who has not waited for next_dial to give it.
 ---@param slot moonwire.pool.Slot
 ---@param connection any
 ---@param now number
@@ -368,6 +368,9 @@ function methods:opened(slot, connection, now)
     slot.retires = now + limits.max_age * (1 + AGE_SPREAD * (self.random() - 0.5))
     slot.lifetime = limits.idle_timeout
     local waiter = slot.waiter
+    if slot.to_dial then
+        book.take_back_dial(self, slot)
+    end
     if waiter then
         book.unlink_waiter(self, waiter)
         book.reserve(self, waiter, slot)

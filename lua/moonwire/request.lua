@@ -74,7 +74,9 @@ end
 ---@class moonwire.Request
 ---@field method string
 ---@field url string without credentials and fragment; CONNECT's target
----@field origin string? "http://host:port"; nil for CONNECT
+---@field origin string? "http://host:port"; nil for CONNECT, like the next two
+---@field peer string? whom to connect to
+---@field port integer?
 ---@field target string what the request line says
 ---@field headers moonwire.core.Headers a copy, all that is sent but for the framing
 ---@field body moonwire.Body?
@@ -295,6 +297,8 @@ function M.new(opts, level)
         method = method,
         url = shown,
         origin = url.origin,
+        peer = url.peer,
+        port = url.port,
         target = target,
         body = body,
         close = opts.close and true or false,

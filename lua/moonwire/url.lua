@@ -18,6 +18,7 @@ local DEFAULT_PORTS = { http = 80, https = 443 }
 ---@field path string without dot segments, "/" at least
 ---@field query string? without the '?'
 ---@field fragment string? without the '#'
+---@field peer string the host without the dot of the DNS root: whom to connect to
 ---@field origin string "http://host:port": what connections are shared by
 ---@field authority string the Host field's value: no default port, no zone
 ---@field target string path and query, as they stand in a request
@@ -43,16 +44,18 @@ function url.parse(text)
         path = "/"
         parts.path = path
     end
-    local authority, key = host, host
+    local authority, key, peer = host, host, host
     if parts.host_kind == "ipv6" then
         authority = "[" .. host .. "]"
         key = authority
         if zone then
-            parts.host = host .. "%" .. zone
+            peer = host .. "%" .. zone
+            parts.host = peer
             key = "[" .. host .. "%25" .. zone .. "]"
         end
     elseif host:byte(-1) == 46 then -- the dot of the DNS root names the same host
         key = host:sub(1, -2)
+        peer = key
     end
     if port and port ~= default then
         authority = authority .. ":" .. port
@@ -60,6 +63,7 @@ function url.parse(text)
         port = default
         parts.port = default
     end
+    parts.peer = peer
     parts.origin = scheme .. "://" .. key .. ":" .. port
     parts.authority = authority
     parts.target = parts.query and path .. "?" .. parts.query or path

@@ -132,7 +132,7 @@ describe("a request over a stale connection", function()
                 return client:get("http://h/")
             end)
             m:advance(1)
-            local slot = next(client.supply.slots)
+            local slot = client.supply.open.first.held
             slot:close "mine"
             local _, err = task:join()
             assert.equal("closed", err.kind)

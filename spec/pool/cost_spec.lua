@@ -65,7 +65,7 @@ local function queue(p, count, key_of)
     local waiters = {}
     for i = 1, count do
         local _, waiter = p:take(key_of(i), 0)
-        assert.is_nil(waiter.dial)
+        assert.is_falsy(waiter.dial)
         waiters[i] = waiter
     end
     return waiters

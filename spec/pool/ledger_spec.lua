@@ -137,7 +137,7 @@ describe("the pool of a client", function()
             local other = serve(m, "127.0.0.2", 80)
             assert.equal(32, client:preconnect("http://h/", 32))
             assert(client:get("http://other/")):text()
-            local socket = next(client.supply.slots).stream.core
+            local socket = client.supply.open.first.held.stream.core
             local class, looks, sockets_seen = getmetatable(socket), 0, {}
             local is_quiet = class.__index.is_quiet
             class.__index.is_quiet = function(self)

@@ -134,6 +134,18 @@ describe("pool", function()
                     waiting[#waiting + 1] = { real, ideal }
                 end
             end,
+            function() -- a connection is there before anybody was told to dial for it
+                local origin = "o" .. math.random(4)
+                local real, real_waiter = p:take(origin, now)
+                local ideal, ideal_waiter = m:take(origin, now)
+                receive(real, real_waiter, ideal, ideal_waiter)
+                local slot = real_waiter and real_waiter.dial
+                if slot and slot.to_dial then
+                    connections = connections + 1
+                    p:opened(slot, connections, now)
+                    m:opened(ideal_waiter.dial, connections, now)
+                end
+            end,
             function() -- a dial ends
                 local real, ideal = pull(dialing)
                 if not real then
@@ -162,7 +174,7 @@ describe("pool", function()
                 m:expire(now)
             end,
         }
-        local odds = { 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 6, 6 }
+        local odds = { 1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7, 7 }
         for _ = 1, steps do
             steps_of[odds[math.random(#odds)]]()
             events()

@@ -346,6 +346,7 @@ function methods:cancel(waiter, now)
 end
 
 function methods:opened(slot, connection, now)
+    remove(self.dials, slot)
     slot.connection, slot.retires, slot.uses = connection, now + self.limits.max_age, 0
     slot.lifetime = self.limits.idle_timeout
     local waiter = slot.waiter

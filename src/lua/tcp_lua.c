@@ -81,6 +81,31 @@ l_loop_tcp(lua_State *L)
     return 1;
 }
 
+/* loop:connect_now(family, address, port, from) -> a connected tcp; nil and the
+ * code when it fails, or would have to wait: then it is given up. */
+static int
+l_loop_connect_now(lua_State *L)
+{
+    struct mw_loop *loop = mwL_check_loop(L, 1);
+    struct mw_address address;
+    struct mw_address from;
+    struct tcp *tcp;
+    int err;
+
+    check_address(L, &address);
+    if (!lua_isnoneornil(L, 5))
+        check_source(L, address.family, &from);
+    tcp = mwL_new(L, &tcp_type);
+    mwL_share_loop(L, 1);
+    mw_tcp_init(&tcp->core, loop);
+    err = mw_tcp_connect(
+        &tcp->core, &address, lua_isnoneornil(L, 5) ? NULL : &from);
+    if (err == MW_OK)
+        return 1;
+    mw_tcp_close(&tcp->core);
+    return mwL_fail(L, err);
+}
+
 static int
 l_tcp_connect(lua_State *L)
 {
@@ -384,4 +409,5 @@ mwL_open_tcp(lua_State *L)
     mwL_add_steps(L, tcp_type.name, l_tcp_ask, l_tcp_answer, l_tcp_finish);
     mwL_add_method(L, MWL_LOOP, "tcp", l_loop_tcp);
     mwL_add_ask_codes(L);
+    mwL_add_method(L, MWL_LOOP, "connect_now", l_loop_connect_now);
 }

@@ -72,6 +72,15 @@ function Loop:take_stirred() end
 function Loop:close() end
 ---@return moonwire.core.Tcp tcp closed as yet
 function Loop:tcp() end
+--- Connects where that needs no wait, as it mostly doesn't on the same machine. Arguments as for
+--- Tcp:connect.
+---@param family "ipv4"|"ipv6"|"unix"
+---@param address string
+---@param port integer?
+---@param from string?
+---@return moonwire.core.Tcp? tcp
+---@return integer? code EAGAIN: it would have to wait, and was given up
+function Loop:connect_now(family, address, port, from) end
 --- Nothing is read or opened before the first lookup that needs it. `timeout` (seconds of the first
 --- try) and `tries`: the system's when absent.
 ---@param options? {servers: string[]?, timeout: number?, tries: integer?}  servers: "127.0.0.1:53"

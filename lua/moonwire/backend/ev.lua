@@ -64,23 +64,42 @@ function methods:source_of(address) -- luacheck: ignore 212 (of the system, not 
     return (core.source_of(address))
 end
 
-function methods:connect(address, deadline)
-    errors.check(2, "address", "table", address)
-    local label = stream.label(address)
-    local tcp = self.loop:tcp()
+-- Whether a wait until then would be refused; for what may not need one.
+local function is_late(self, deadline)
+    local me, now = thread.of(self), self:now()
+    return me.cancelled or me.deadline <= now or deadline <= now
+end
+
+local function connect(self, tcp, address, deadline)
+    if is_late(self, deadline) then
+        return nil, thread.park(self, deadline)
+    end
     local ok, code = tcp:connect(address.family, address.address, address.port, address.from)
     if not ok and code == core.EAGAIN then
-        code = thread.park(self, deadline or math.huge, tcp, tcp.wait, "write")
+        code = thread.park(self, deadline, tcp, tcp.wait, "write")
         if code >= 0 then
             ok, code = tcp:connect_result()
         end
     end
+    return ok, code
+end
+
+function methods:connect(address, deadline)
+    errors.check(2, "address", "table", address)
+    local label = stream.label(address)
+    local tcp = self.loop:tcp()
+    local ok, code = connect(self, tcp, address, deadline or math.huge)
     if ok then
         return stream.new(self, tcp, label)
     end
     tcp:close()
     return nil, errors.from_code(code, "connect", "connecting to " .. label
         .. (address.from and " from " .. address.from or ""))
+end
+
+function methods:connect_now(address)
+    local tcp = self.loop:connect_now(address.family, address.address, address.port, address.from)
+    return tcp and stream.new(self, tcp, address.label)
 end
 
 function methods:listen(address, backlog)

@@ -66,6 +66,11 @@ function methods:source_of(address) end -- luacheck: ignore
 ---@return moonwire.Error? err kind "connect", "timeout", "cancelled"
 function methods:connect(address, deadline) end -- luacheck: ignore
 
+--- Where a backend has it: connects to a place on this machine, which mostly needs no wait.
+---@param address {family: string, address: string, port: integer?, from: string?, label: string}
+---@return moonwire.Stream? stream nil: it would have to wait, or failed; connect() says why
+function methods:connect_now(address) end -- luacheck: ignore
+
 --- Listens on an address; port 0 picks a free one.
 ---@return moonwire.Listener? listener
 ---@return moonwire.Error? err

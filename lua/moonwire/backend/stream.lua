@@ -565,9 +565,9 @@ function stream.new(backend, socket, label)
         buffer = "",
         reading = false,
         writing = false,
-        token = nil,
-        watcher = nil,
-        watched = nil,
+        token = false, -- what is nil from the start has no room in the table
+        watcher = false,
+        watched = false,
     }, Stream)
     self.steps = steps.of(self)
     return self

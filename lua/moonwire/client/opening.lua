@@ -5,7 +5,7 @@ local deadlines = require "moonwire.deadline"
 local dialer = require "moonwire.dial"
 local errors = require "moonwire.error"
 local scope = require "moonwire.scope"
-local urls = require "moonwire.url"
+local threads = require "moonwire.backend.thread"
 
 local min = math.min
 
@@ -40,13 +40,13 @@ end
 local function open(s, backend, call, tls, dial)
     dial.scope, dial.phase = s, "connect"
     local timeouts = call.timeouts
-    local origin = urls.parse(call.data.origin)
+    local data = call.data
     local limit = min(call.deadline, backend:now() + timeouts.connect)
     local stream, err
     if call.path then
         stream, err = dialer.connect_path(backend, call.path, limit, call.dialing)
     else
-        stream, err = dialer.connect(backend, origin.host, origin.port, limit, call.dialing)
+        stream, err = dialer.connect(backend, data.peer, data.port, limit, call.dialing)
     end
     if not stream then
         return opening.explain(backend, call, err, limit, "connect")
@@ -56,11 +56,32 @@ local function open(s, backend, call, tls, dial)
     dial.phase = "tls"
     limit = min(call.deadline, backend:now() + timeouts.tls)
     local ok
-    ok, err = tls:secure(stream, call, origin.host, limit)
+    ok, err = tls:secure(stream, call, data.peer, limit)
     if not ok then
         return opening.explain(backend, call, err, limit, "tls")
     end
     return stream
+end
+
+-- Whether the calling thread may still begin something for the call.
+local function is_in_time(backend, call)
+    local me, now = threads.of(backend), backend:now()
+    return not me.cancelled and me.deadline > now and call.deadline > now
+end
+
+--- Dials without a wait, where the peer is on this machine and there is nothing to do but to
+--- connect.
+---@param backend moonwire.Backend
+---@param call moonwire.client.Call
+---@return moonwire.Stream? stream nil: it has to be dialed for as ever, which says what is wrong
+function opening.at_once(backend, call)
+    local near = call.near
+    if near == nil then
+        local data = call.data
+        near = not call.tls and dialer.near(data.peer, data.port, call.path, call.dialing)
+        call.__index.near = near -- the plan's, for all of its calls
+    end
+    return near and is_in_time(backend, call) and dialer.connect_now(backend, near) or nil
 end
 
 --- Dials in the calling thread. Meanwhile `dial.scope` is there: cancelling it ends the dial, and

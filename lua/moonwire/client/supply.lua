@@ -4,6 +4,7 @@
 local connections = require "moonwire.connection"
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local list = require "moonwire.pool.list"
 local opening = require "moonwire.client.opening"
 local threads = require "moonwire.backend.thread"
 
@@ -11,6 +12,8 @@ local huge, min = math.huge, math.min
 
 local WALL_SLACK = 5 -- seconds by which the wall clock may have been set, and nobody cares
 local WALL_IDLE = 1 -- seconds idle from which on the wall clock is asked as well
+
+local new_open, append_open, remove_open = list.linked_by("open_before", "open_after")
 
 --- One request on its way.
 ---@class moonwire.client.Call
@@ -34,8 +37,8 @@ local WALL_IDLE = 1 -- seconds idle from which on the wall clock is asked as wel
 ---@field closing boolean? no further request is admitted
 ---@field counted table<string, integer> connections that were closed, by reason
 ---@field private tls moonwire.client.Tls
----@field private secured table<moonwire.Connection, string> keys of those that speak TLS
----@field private slots table<moonwire.Connection, moonwire.pool.Slot>
+---@field private open moonwire.pool.List slots, each with its connection in `held`, in the order of
+---  opening
 ---@field private longest_idle number? seconds, whatever a peer allows
 ---@field private reaper moonwire.Thread? closes what has been idle too long; keeps nothing alive
 ---@field private reaper_until number?
@@ -139,11 +142,23 @@ local function watch_idle(self, slot)
     end
 end
 
+local function take_seat(self, connection, slot, key)
+    connection.seat, slot.held, slot.secured = slot, connection, key
+    append_open(self.open, slot)
+end
+
+local function leave_seat(self, connection)
+    local slot = connection.seat
+    if slot then
+        remove_open(self.open, slot)
+        connection.seat, slot.held = false, nil
+    end
+end
+
 local function came_idle(self, connection, now)
-    local slot = self.slots[connection]
-    local key = self.secured[connection]
-    if key then
-        self.tls:keep_session(key, connection.stream)
+    local slot = connection.seat
+    if slot.secured then
+        self.tls:keep_session(slot.secured, connection.stream)
     end
     local lifetime, longest = connection.lifetime, self.longest_idle
     if lifetime and longest then
@@ -157,12 +172,12 @@ local function came_idle(self, connection, now)
 end
 
 local function was_closed(self, connection, reason)
-    local slot, counted, key = self.slots[connection], self.counted, self.secured[connection]
-    if key and not connection.failure then
-        self.tls:keep_session(key, connection.stream)
-    end
-    self.slots[connection], self.secured[connection] = nil, nil
+    local slot, counted = connection.seat, self.counted
     counted[reason] = (counted[reason] or 0) + 1
+    if slot and slot.secured and not connection.failure then
+        self.tls:keep_session(slot.secured, connection.stream)
+    end
+    leave_seat(self, connection)
     if not slot or slot.state == "closed" then
         return -- the pool has let go of it, and settle() goes on
     elseif not (connection.unfit and slot.state == "active") then
@@ -181,6 +196,13 @@ local function keep_unused(self, slot)
     end
 end
 
+local function add_connection(self, slot, call, stream)
+    local connection = connections.new(stream, self.connection_options)
+    connection.origin = call.data.origin
+    take_seat(self, connection, slot, call.tls and call.key)
+    self.pool:opened(slot, connection, self.backend:now())
+end
+
 local function finish_dial(self, slot, stream, err)
     local pool, call, waiter = self.pool, slot.call, slot.waiter
     if slot.state ~= "opening" then -- nobody wants it any more
@@ -189,11 +211,7 @@ local function finish_dial(self, slot, stream, err)
         end
         return
     elseif stream then
-        local connection = connections.new(stream, self.connection_options)
-        connection.origin = call.data.origin
-        self.slots[connection] = slot
-        self.secured[connection] = call.tls and call.key
-        pool:opened(slot, connection, self.backend:now())
+        add_connection(self, slot, call, stream)
         keep_unused(self, slot)
     else
         if waiter then
@@ -313,8 +331,32 @@ local function wait_turn(self, call, waiter)
     return nil, waiter.err
 end
 
+-- Most dials to this machine need no wait, and so nobody who dials beside the request.
+local function dial_at_once(self, call, slot)
+    local stream = opening.at_once(self.backend, call)
+    if stream then
+        add_connection(self, slot, call, stream)
+    end
+end
+
+local function dial_at_once_safely(self, call, slot)
+    local ok, problem = xpcall(dial_at_once, errors.handler, self, call, slot)
+    if not ok then
+        self.pool:closed(slot)
+        settle(self)
+        error(problem, 0)
+    end
+end
+
+-- Waits for what the pool has a waiter for. Nobody has been told to dial yet.
 local function await(self, call, waiter)
     local slot = waiter.dial
+    waiter.call = call
+    if slot and (slot.to_dial or slot.direct) then
+        dial_at_once_safely(self, call, slot)
+        slot = waiter.dial
+    end
+    settle(self)
     if slot and slot.direct then
         slot.call, waiter.placed = call, waiter.since
         dial_safely(self, slot)
@@ -338,8 +380,6 @@ function methods:replace(call, slot)
         settle(self)
         return other
     end
-    waiter.call = call
-    settle(self)
     return await(self, call, waiter)
 end
 
@@ -355,7 +395,7 @@ end
 
 local function drop_overslept(self, call, slot)
     local connection = slot.connection
-    self.slots[connection] = nil -- its place is not free: another is found for it
+    leave_seat(self, connection) -- its place is not free: another is found for it
     connection:close("idle_timeout")
     return self:replace(call, slot)
 end
@@ -388,8 +428,6 @@ function methods:checkout(call, fresh)
         end
         return drop_overslept(self, call, slot)
     end
-    waiter.call = call
-    settle(self)
     return await(self, call, waiter)
 end
 
@@ -408,7 +446,7 @@ end
 ---@param backend moonwire.Backend
 ---@return boolean done false: there are connections, or requests that wait for one, on another
 function methods:use(backend)
-    if next(self.slots) ~= nil or self.pool.total > 0 or self.pool.waiting > 0 then
+    if self.open.first or self.pool.total > 0 or self.pool.waiting > 0 then
         return false
     end
     if self.reaper then
@@ -429,15 +467,14 @@ function methods:close_idle()
     end
 end
 
-local function by_age(slots)
-    local list = {}
-    for connection in pairs(slots) do
-        list[#list + 1] = connection
+-- In the order of opening.
+local function all_connections(self)
+    local all, slot = {}, self.open.first
+    while slot and slot.held do -- the list's end holds none
+        all[#all + 1] = slot.held
+        slot = slot.open_after
     end
-    table.sort(list, function(a, b)
-        return slots[a].number < slots[b].number
-    end)
-    return list
+    return all
 end
 
 --- Closes everything, what was opened first before the others. Twice is harmless.
@@ -449,7 +486,7 @@ function methods:close()
     self.closed, self.cut = true, pool.waiting + pool.total > pool.states.idle
     pool:close()
     settle(self)
-    for _, connection in ipairs(by_age(self.slots)) do
+    for _, connection in ipairs(all_connections(self)) do
         connection:close("client_closed")
     end
     if self.reaper then
@@ -463,8 +500,8 @@ end
 function supply.new(settings)
     local pool = settings.pool
     local self = setmetatable({
-        pool = pool, slots = {}, closed = false, longest_idle = settings.longest_idle,
-        tls = settings.tls, secured = {},
+        pool = pool, open = new_open(), closed = false, longest_idle = settings.longest_idle,
+        tls = settings.tls,
         counted = {}, wall_ahead = 0,
     }, Supply)
     self.connection_options = {

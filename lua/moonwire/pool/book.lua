@@ -23,6 +23,7 @@ local function blank_slot()
         expires = false, queue = false, older = false, newer = false, lru_before = false,
         lru_after = false, expiry_before = false, expiry_after = false, box_before = false,
         box_after = false, spare = false, to_dial = false, call = false, scope = false,
+        held = false, secured = false, open_before = false, open_after = false,
     }
 end
 
@@ -61,6 +62,10 @@ local new_box, append_box, remove_box = list.linked_by("box_before", "box_after"
 ---@field expires number? while idle
 ---@field call any for the caller's use
 ---@field scope any for the caller's use
+---@field held any for the caller's use
+---@field secured any for the caller's use
+---@field open_before any for the caller's use
+---@field open_after any for the caller's use
 
 ---@class moonwire.pool.Waiter
 ---@field state "waiting"|"granted"|"done"|"failed"|"cancelled"|"closed"
@@ -195,11 +200,16 @@ function book.begin_dial(self, slot)
     append_box(self.dialing, slot)
 end
 
+-- It was dialed for before the caller has asked.
+function book.take_back_dial(self, slot)
+    slot.to_dial = nil
+    remove_box(self.dialing, slot)
+end
+
 -- Gives up a slot whose connection is not there yet.
 function book.end_dial(self, slot)
     if slot.to_dial then
-        slot.to_dial = nil
-        remove_box(self.dialing, slot)
+        book.take_back_dial(self, slot)
     else
         append_box(self.aborting, slot)
     end
@@ -210,9 +220,11 @@ end
 
 function book.new_waiter(self, origin, now, fresh)
     self.arrivals = self.arrivals + 1
-    return {
+    return { -- as for slots: of 16 fields
         state = "waiting", origin = origin, number = self.arrivals, since = now,
-        fresh = fresh or false,
+        fresh = fresh or false, list = false, dial = false, slot = false, told = false,
+        before = false, after = false, box_before = false, box_after = false, thread = false,
+        call = false, placed = false,
     }
 end
 
