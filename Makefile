@@ -56,30 +56,42 @@ endif
 CORE_LIBS := $(LLHTTP_LIBS) -lev $(or $(call pkg,--libs libcares),-lcares) \
 	$(or $(call pkg,--libs liburiparser),-luriparser) $(or $(call pkg,--libs zlib),-lz) \
 	$(or $(call pkg,--libs openssl),-lssl -lcrypto)
-MAIN_LIBS := $(LUA_LIBS) $(or $(call pkg,--libs libedit),-ledit)
+EDITOR_LIBS := $(or $(call pkg,--libs libedit),-ledit)
 
 OWN := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Wall -Wextra -Wconversion -Wshadow \
 	-Wmissing-prototypes -Wvla -fPIC -fvisibility=hidden -pthread
 COMPILE = $(CC) $(OWN) $(LLHTTP_CFLAGS) $(LUA_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard src/core/*.c src/io/*.c src/lua/*.c)))
 MAIN_OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/main.c))
+EDITOR_OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/editor.c))
 SAN_OBJ := $(if $(SAN),$(BUILD)/obj/san/newstate.o)
 CORE := $(BUILD)/moonwire/core.so
 MAIN := $(if $(MAIN_OBJ),$(BUILD)/bin/moonwire)
+EDITOR := $(if $(EDITOR_OBJ),$(BUILD)/moonwire/editor.so)
+# The command has the modules in it, compiled: reading their text takes longer than all else when it
+# starts. require() finds them by their symbols; where the bytecode is another LuaJIT's it goes on to
+# the files.
+MODULES := $(if $(MAIN_OBJ),$(shell cd lua 2>/dev/null && find moonwire -name '*.lua' ! -path '*/_meta/*' | sort))
+BYTECODE := $(MODULES:%.lua=$(BUILD)/bytecode/%.o)
 # nodelete: finalizers that run while a Lua state closes may still make objects of the core when the
 # handle of its library is collected already
 LINK_CORE = $(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,nodelete -shared -pthread -Wl,--as-needed \
 	-Wl,--version-script=src/moonwire.map -o $(CORE) $(OBJ) $(CORE_LIBS)
-LINK_MAIN = $(CC) $(CFLAGS) $(LDFLAGS) -pthread -Wl,-E -o $(MAIN) $(MAIN_OBJ) $(SAN_OBJ) $(MAIN_LIBS)
+LINK_MAIN = $(CC) $(CFLAGS) $(LDFLAGS) -pthread -Wl,-E -o $(MAIN) $(MAIN_OBJ) $(SAN_OBJ) $(BYTECODE) $(LUA_LIBS)
+LINK_EDITOR = $(CC) $(CFLAGS) $(LDFLAGS) -shared -o $(EDITOR) $(EDITOR_OBJ) $(EDITOR_LIBS)
 
 .PHONY: all demo test check check-lint check-format check-warnings check-cppcheck check-globals \
 	check-san floors format install uninstall clean FORCE
 .DELETE_ON_ERROR:
-all: $(CORE) $(MAIN) $(if $(SAN),$(BUILD)/bin/luajit)
+all: $(CORE) $(EDITOR) $(MAIN) $(if $(SAN),$(BUILD)/bin/luajit)
 
 # A changed command line is a changed prerequisite: its file is written anew.
-$(BUILD)/compile.flags $(BUILD)/core.flags $(BUILD)/main.flags: FORCE
-	$(shell mkdir -p $(@D))$(file >$@.new,$($(patsubst compile.flags,COMPILE,$(patsubst core.flags,LINK_CORE,$(patsubst main.flags,LINK_MAIN,$(@F))))))
+FLAGS_compile = $(COMPILE)
+FLAGS_core = $(LINK_CORE)
+FLAGS_main = $(LINK_MAIN)
+FLAGS_editor = $(LINK_EDITOR)
+$(BUILD)/compile.flags $(BUILD)/core.flags $(BUILD)/main.flags $(BUILD)/editor.flags: FORCE
+	$(shell mkdir -p $(@D))$(file >$@.new,$(FLAGS_$(basename $(@F))))
 	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
 
 # llhttp before 9.2 takes bare LF, folded headers and a space before the colon.
@@ -101,7 +113,16 @@ $(CORE): $(OBJ) src/moonwire.map $(BUILD)/core.flags
 	@mkdir -p $(@D)
 	$(call quiet,LD) $(LINK_CORE)
 
-$(BUILD)/bin/moonwire: $(MAIN_OBJ) $(SAN_OBJ) $(BUILD)/main.flags
+$(BUILD)/moonwire/editor.so: $(EDITOR_OBJ) $(BUILD)/editor.flags
+	@mkdir -p $(@D)
+	$(call quiet,LD) $(LINK_EDITOR)
+
+# with names and lines for tracebacks
+$(BUILD)/bytecode/%.o: lua/%.lua
+	@mkdir -p $(@D)
+	$(call quiet,BC) $(LUAJIT) -b -g -n $(patsubst %.init,%,$(subst /,.,$*)) $< $@
+
+$(BUILD)/bin/moonwire: $(MAIN_OBJ) $(SAN_OBJ) $(BYTECODE) $(BUILD)/main.flags
 	@mkdir -p $(@D)
 	$(call quiet,LD) $(LINK_MAIN)
 
@@ -287,6 +308,7 @@ install: all
 	@install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/moonwire $(DESTDIR)$(LUADIR)
 	install -m 755 $(MAIN) $(DESTDIR)$(BINDIR)/moonwire
 	install -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/moonwire/core.so
+	install -m 755 $(EDITOR) $(DESTDIR)$(LIBDIR)/moonwire/editor.so
 	cd lua && find moonwire -name '*.lua' -exec install -D -m 644 {} $(abspath $(DESTDIR)$(LUADIR))/{} \;
 
 uninstall:
@@ -296,4 +318,4 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(OBJ:.o=.d) $(MAIN_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(EDITOR_OBJ:.o=.d)

@@ -245,7 +245,7 @@ local lua_floors = {
     { "^moonwire%.client$", 5 }, { "^moonwire%.client%.", 5 }, { "^moonwire%.http$", 5 },
     { "^moonwire$", 5.5 },
     { "^moonwire%.testing%.", 6 }, { "^moonwire%.cli$", 6 }, { "^moonwire%.cli%.", 6 },
-    { "^moonwire%.repl$", 6 }, { "^moonwire%.repl%.", 6 },
+    { "^moonwire%.editor$", 6 }, { "^moonwire%.repl$", 6 }, { "^moonwire%.repl%.", 6 },
 }
 
 local outside = {

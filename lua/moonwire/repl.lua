@@ -1,6 +1,7 @@
 -- The prompt of `moonwire -i`: reads a chunk, runs it as a task, shows its values. The terminal
--- itself (editing, SIGINT) is src/main.c's.
+-- itself (editing, SIGINT) is src/editor.c's.
 local cli = require "moonwire.cli"
+local editors = require "moonwire.editor"
 local http = require "moonwire.http"
 local moonwire = require "moonwire"
 local show = require "moonwire.repl.show"
@@ -99,8 +100,8 @@ local function history_path()
 end
 
 -- A person at a terminal.
-local function terminal_source(host)
-    local editor, path = host.editor(), history_path()
+local function terminal_source()
+    local editor, path = editors.open(), history_path()
     if path then
         editor:load(path)
     end
@@ -142,7 +143,7 @@ end
 ---@param host table from src/main.c
 ---@return integer exit_code
 function repl.main(host)
-    local source = host.is_terminal() and terminal_source(host) or plain_source()
+    local source = host.is_terminal() and terminal_source() or plain_source()
     -- what is typed sees the globals, and its own assignments go here
     local env = setmetatable({ http = http, moonwire = moonwire }, { __index = getfenv(0) })
     while true do

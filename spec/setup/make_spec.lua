@@ -73,6 +73,38 @@ describe("make", function()
         assert.equal("", made(output))
     end)
 
+    it("compiles the modules into the command, names and lines as well", function()
+        t:write("lua/moonwire/init.lua", "return 1\n")
+        t:write("lua/moonwire/a/b.lua", "\nerror('no', 1)\n")
+        t:write("lua/moonwire/_meta/core.lua", "return {}\n")
+        t:write("src/main.c", [[
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+int
+main(void)
+{
+    lua_State *L = luaL_newstate();
+
+    luaL_openlibs(L);
+    if (luaL_dostring(L, "package.path = '' print(require 'moonwire') require 'moonwire.a.b'"))
+        puts(lua_tostring(L, -1));
+    lua_close(L);
+    return 0;
+}
+]])
+        local status, output = t:run("make")
+        assert.equal(0, status, output)
+        assert.equal("bin/moonwire bytecode/moonwire/a/b.o bytecode/moonwire/init.o "
+            .. "moonwire/core.so obj/core/value.o obj/lua/open.o obj/main.o", made(output))
+        assert.equal("1\nlua/moonwire/a/b.lua:2: no\n", select(2, t:run("build/bin/moonwire")))
+        t:write("lua/moonwire/init.lua", "return 2\n")
+        local _
+        _, output = t:run("touch -d '+2 seconds' lua/moonwire/init.lua && make")
+        assert.equal("bin/moonwire bytecode/moonwire/init.o", made(output))
+        assert.matches("^2\n", select(2, t:run("build/bin/moonwire")))
+    end)
+
     it("links again when a source file has gone", function()
         t:write("src/core/more.c", "int mw_more(void);\nint\nmw_more(void)\n{\n    return 1;\n}\n")
         t:run("make")
@@ -154,6 +186,7 @@ describe("make install", function()
         local _, output = t:run("find dest -type f | sort")
         for _, name in ipairs({
             "dest/usr/bin/moonwire", "dest/usr/lib/lua/5.1/moonwire/core.so",
+            "dest/usr/lib/lua/5.1/moonwire/editor.so",
             "dest/usr/share/lua/5.1/moonwire/init.lua",
             "dest/usr/share/lua/5.1/moonwire/_meta/core.lua",
         }) do
@@ -169,9 +202,33 @@ describe("make install", function()
         assert.equal(t.path .. "/dest/usr/lib/lua/5.1/moonwire/core.so\ntrue\n", output)
     end)
 
-    it("exports one symbol", function()
-        local _, output = t:run("nm -D --defined-only dest/usr/lib/lua/5.1/moonwire/core.so")
-        assert.matches("^%x+ T luaopen_moonwire_core\n$", output)
+    it("exports one symbol a library", function()
+        for _, name in ipairs { "core", "editor" } do
+            local _, output = t:run("nm -D --defined-only dest/usr/lib/lua/5.1/moonwire/"
+                .. name .. ".so")
+            assert.matches("^%x+ T luaopen_moonwire_" .. name .. "\n$", output)
+        end
+    end)
+
+    it("installs a command that reads no module's text, and has all of them", function()
+        t:run("mv dest/usr/share dest/usr/elsewhere")
+        local _, names = t:run("cd dest/usr/elsewhere/lua/5.1 && find moonwire -name '*.lua' "
+            .. "! -path '*/_meta/*'")
+        local requires = names:gsub("([^\n]+)%.lua\n", function(path)
+            return ("require %q "):format((path:gsub("/init$", ""):gsub("/", ".")))
+        end)
+        local status, output = t:run(clean .. "dest/usr/bin/moonwire -e '" .. requires .. "'")
+        t:run("mv dest/usr/elsewhere dest/usr/share")
+        assert.equal("", output)
+        assert.equal(0, status)
+    end)
+
+    it("loads libedit for the prompt only", function()
+        local _, output = t:run("LD_DEBUG=libs dest/usr/bin/moonwire -e '' 2>&1 | grep -c libedit")
+        assert.equal("0\n", output)
+        _, output = t:run("echo 'print(1)' | LD_DEBUG=libs dest/usr/bin/moonwire -i 2>&1 "
+            .. "| grep -c libedit")
+        assert.is_true(tonumber(output) > 0)
     end)
 
     it("leaves nothing after make uninstall", function()
