@@ -171,9 +171,9 @@ end
 
 -- A request on its way, until when.
 local function new_call(plan, started, sending)
-    return setmetatable({
-        started = started, waited = 0, deadline = sending.deadline, sending = sending,
-    }, plan)
+    local call = setmetatable({ started = 0, waited = 0, deadline = 0, sending = false }, plan)
+    call.started, call.deadline, call.sending = started, sending.deadline, sending
+    return call
 end
 
 -- Raises when the client can't take a request now.

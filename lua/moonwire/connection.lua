@@ -103,8 +103,9 @@ function methods:shut(reason)
     if self.trace then
         self.trace:note("closed the connection: %s", reason)
     end
-    if self.on_close then
-        self.on_close(self, reason)
+    local on_close = self.keeper.on_close
+    if on_close then
+        on_close(self, reason)
     end
 end
 
@@ -124,8 +125,9 @@ function methods:detach()
     if self.trace then
         self.trace:note("left the connection to another protocol")
     end
-    if self.on_close then
-        self.on_close(self, "upgraded")
+    local on_close = self.keeper.on_close
+    if on_close then
+        on_close(self, "upgraded")
     end
     return stream
 end
@@ -205,8 +207,9 @@ function methods:settle(now)
         self.watched = true
         self.stream:watch(look, self)
     end -- else the stream has done so
-    if self.on_idle then
-        self.on_idle(self)
+    local on_idle = self.keeper.on_idle
+    if on_idle then
+        on_idle(self)
     end
 end
 
@@ -541,44 +544,24 @@ function M.new(stream, opts)
     opts = opts or NO_OPTIONS
     local now = stream.backend:now()
     last_id = last_id + 1
-    -- The fields that most connections use: 32, for which a table has room. None is nil, here or
-    -- later: it would be left out when the table grows, and then be a new one each time.
-    return setmetatable({
-        id = last_id,
-        stream = stream,
-        backend = stream.backend,
-        h1 = core.h1("client", opts.limits, opts.compat),
-        state = "new",
-        origin = opts.origin or false,
-        on_idle = opts.on_idle or false,
-        on_close = opts.on_close or false,
-        can_drain = opts.can_drain or false,
-        trace = opts.trace or core.state.trace or false,
-        requests = 0,
-        created = now,
-        last_used = now,
-        kept = false,
-        watched = false,
-        lifetime = false,
-        unfit = false,
-        seat = false,
+    -- A table has room for 8, 16 or 32 fields, and has it from the start when the constants among
+    -- those that stand here, none of them nil, are more than half of that. So these are all that a
+    -- usual exchange sets, but for close_reason.
+    local self = setmetatable({
+        id = 0, stream = false, backend = false, h1 = false, state = "new", requests = 0,
+        created = 0, last_used = 0, trace = false, kept = false, watched = false, seat = false,
+        lifetime = false, unfit = false, origin = opts.origin or false, keeper = opts,
         -- of the exchange
-        data = false,
-        sender = false,
-        since = false,
-        opts = false,
-        facts = false,
-        started = now,
-        deadline = huge,
-        headers_timeout = HEADERS_TIMEOUT,
-        idle_timeout = IDLE_TIMEOUT,
-        reused = false,
-        body_seen = 0,
-        body_opened = false,
-        sent_at = false,
-        received = false,
-        has_head = false,
+        data = false, sender = false, since = false, opts = false, facts = false, started = 0,
+        sent_at = false, deadline = huge, headers_timeout = HEADERS_TIMEOUT,
+        idle_timeout = IDLE_TIMEOUT, reused = false, body_seen = 0, body_opened = false,
+        received = false, has_head = false,
     }, Connection)
+    self.id, self.stream, self.backend = last_id, stream, stream.backend
+    self.h1 = core.h1("client", opts.limits, opts.compat)
+    self.trace = opts.trace or core.state.trace or false
+    self.created, self.last_used, self.started = now, now, now
+    return self
 end
 
 return M

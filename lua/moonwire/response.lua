@@ -70,14 +70,13 @@ local function facts_of(connection, reason, version)
         and facts.reused == connection.reused and facts.max_body == connection.max_body then
         return facts
     end
-    facts = {
-        data = data,
-        carrier = connection.stream,
-        reused = connection.reused,
-        max_body = connection.max_body,
-        reason = reason,
-        http_version = version,
+    facts = { -- with room for 8 fields: see connection.new
+        data = data, carrier = false, reused = false, max_body = false, reason = false,
+        http_version = "",
     }
+    facts.carrier, facts.reused, facts.max_body = connection.stream, connection.reused,
+        connection.max_body
+    facts.reason, facts.http_version = reason, version
     connection.facts = not data.body and facts
     return facts
 end
@@ -92,16 +91,12 @@ end
 ---@param now number
 ---@return moonwire.Response
 function M.new(status, reason, version, head, text, connection, now)
-    return setmetatable({ -- of 8 fields, which is what a table has room for without growing
-        status = status,
-        head = head,
-        facts = facts_of(connection, reason, version),
-        started = connection.started,
-        first_byte = now,
-        buffered = text,
-        finished = nil,
-        body_text = nil,
+    local self = setmetatable({ -- with room for 8 fields: see connection.new
+        status = status, head = head, facts = facts_of(connection, reason, version),
+        started = 0, first_byte = 0, buffered = false, finished = false, body_text = false,
     }, Response)
+    self.started, self.first_byte, self.buffered = connection.started, now, text
+    return self
 end
 
 --- For connection.lua: the body didn't come along with the head.

@@ -554,21 +554,11 @@ local stream = {}
 ---@param label string? who is on the other side, for messages
 ---@return moonwire.Stream
 function stream.new(backend, socket, label)
-    local self = setmetatable({
-        backend = backend,
-        core = socket,
-        step = socket.wait,
-        steps = nil,
-        label = label or "the peer",
-        timing = nil,
-        tls = nil,
-        buffer = "",
-        reading = false,
-        writing = false,
-        token = false, -- what is nil from the start has no room in the table
-        watcher = false,
-        watched = false,
+    local self = setmetatable({ -- with room for 16 fields, which nine constants make
+        backend = backend, core = socket, step = false, steps = false, label = false, buffer = "",
+        reading = false, writing = false, token = false, watcher = false, watched = false,
     }, Stream)
+    self.step, self.label = socket.wait, label or "the peer"
     self.steps = steps.of(self)
     return self
 end

@@ -26,7 +26,8 @@ local function is_worth_draining(self, response)
     if kind and kind:lower():find("text/event-stream", 1, true) then
         return false -- it has no end
     end
-    return not self.can_drain or self:can_drain()
+    local can_drain = self.keeper.can_drain
+    return not can_drain or can_drain(self)
 end
 
 local function drain(self)
