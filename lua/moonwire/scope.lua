@@ -149,18 +149,12 @@ function methods:ended(child, failed, value, watched)
 end
 
 local function enter(me, deadline)
-    local self = setmetatable({
-        parent = me.scope,
-        thread = me,
-        backend = me.backend,
-        deadline = me.deadline,
-        outer_deadline = me.deadline,
-        timed = false,
-        is_cancelled = me.cancelled,
-        tasks = {},
-        count = 0,
-        spawned = 0,
+    local self = setmetatable({ -- with room for 16 fields: see connection.new
+        parent = me.scope, thread = false, backend = false, deadline = 0, outer_deadline = 0,
+        timed = false, is_cancelled = false, tasks = {}, count = 0, spawned = 0, joining = false,
     }, Scope)
+    self.thread, self.backend, self.is_cancelled = me, me.backend, me.cancelled
+    self.deadline, self.outer_deadline = me.deadline, me.deadline
     if deadline < self.deadline then
         self.deadline, self.timed = deadline, true
     end

@@ -89,7 +89,9 @@ end
 ---@param fn function
 ---@return moonwire.Task
 function task.start(scope, on, fn, ...)
-    local self = setmetatable({ scope = scope, done = false, failed = false, count = 0 }, Task)
+    local self = setmetatable({ -- with room for 8 fields: see connection.new
+        scope = scope, done = false, failed = false, count = 0, thread = false, results = false,
+    }, Task)
     local me = on:start(body, self, fn, ...)
     me.scope, me.deadline = scope, scope.deadline
     me.cancelled = scope.is_cancelled

@@ -105,6 +105,40 @@ describe("loop: threads", function()
         end)
     end)
 
+    it("starts a thread with the arguments that it was given, nils as well", function()
+        core_loop.with(function(on)
+            local got, code
+            local thread
+            thread = on.loop:thread(coroutine.create(function(...)
+                got = { count = select("#", ...), ... }
+                code = thread:wait(1)
+            end), "a", nil, 3, nil)
+            thread:wake(42)
+            on.main:wait(0)
+            assert.same({ count = 4, "a", nil, 3 }, got)
+            thread:wake(43)
+            on.main:wait(0)
+            assert.equal(43, code)
+        end)
+    end)
+
+    it("gives arguments to none but a coroutine that has not begun", function()
+        core_loop.with(function(on)
+            local begun = coroutine.create(coroutine.yield)
+            coroutine.resume(begun)
+            local ended = coroutine.create(function() end)
+            coroutine.resume(ended)
+            for _, co in ipairs { begun, ended } do
+                assert.has_error(function()
+                    on.loop:thread(co, 1)
+                end, "bad argument #1 to 'thread' (a coroutine that has not begun expected)")
+            end
+            assert.has_error(function()
+                on.loop:thread(nil, 1)
+            end, "bad argument #1 to 'thread' (a coroutine that has not begun expected)")
+        end)
+    end)
+
     it("gives a wait the code of its wake, and forgets a wake without a wait", function()
         core_loop.with(function(on)
             local codes = {}

@@ -60,6 +60,19 @@ keep_error(lua_State *L, int env, struct loop *loop, lua_State *co)
     lua_setfield(L, env, "error");
 }
 
+/* What a resumed coroutine is given: the code of its wait, but what loop:thread
+ * was given for it when it begins.  Returns how many values. */
+static int
+push_arguments(lua_State *co, int code)
+{
+    int count = lua_status(co) == LUA_YIELD ? 0 : lua_gettop(co) - 1;
+
+    if (count > 0)
+        return count;
+    lua_pushinteger(co, code);
+    return 1;
+}
+
 /* Runs a thread until it waits again or ends.  Its userdata stays on the stack
  * meanwhile: what it does may drop every other trace of it. */
 static void
@@ -73,8 +86,7 @@ resume(lua_State *L, int env, struct loop *loop, struct mwL_thread *thread)
     lua_rawgeti(L, env, thread->anchor);
     thread->is_begun = true;
     mw_loop_slice_renew(loop->core);
-    lua_pushinteger(co, thread->waiter.code);
-    status = lua_resume(co, 1);
+    status = lua_resume(co, push_arguments(co, thread->waiter.code));
     if (status == LUA_YIELD && thread->waiter.state != MW_WAITER_IDLE) {
         lua_settop(co, 0);
         lua_pop(L, 1);
@@ -448,6 +460,26 @@ l_loop_now(lua_State *L)
     return 1;
 }
 
+/* Moves what stands above index 2 to the coroutine there, which has not begun.
+ */
+static void
+give_arguments(lua_State *L)
+{
+    lua_State *co = lua_tothread(L, 2);
+    int count = lua_gettop(L) - 2;
+    lua_Debug frame;
+
+    luaL_argcheck(L,
+        co != NULL && lua_status(co) == 0 && lua_gettop(co) == 1 &&
+            lua_getstack(co, 0, &frame) == 0,
+        2, "a coroutine that has not begun expected");
+    if (!lua_checkstack(co, count + 1)) /* and the code of a wake */
+        luaL_error(L, "too many arguments for a thread");
+    lua_xmove(L, co, count);
+}
+
+/* loop:thread(coroutine, ...): it begins with these arguments, or, without any,
+ * with the code of the wake. */
 static int
 l_loop_thread(lua_State *L)
 {
@@ -456,6 +488,8 @@ l_loop_thread(lua_State *L)
 
     if (!lua_isnoneornil(L, 2))
         luaL_checktype(L, 2, LUA_TTHREAD);
+    if (lua_gettop(L) > 2)
+        give_arguments(L);
     lua_settop(L, 2);
     thread = mwL_new(L, &thread_type);
     thread->anchor = LUA_NOREF;

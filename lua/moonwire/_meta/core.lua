@@ -49,8 +49,9 @@ function Loop:now() end
 --- any task: its waits run the loop in place until they are over, and raise what a thread of this
 --- loop died of meanwhile (with its traceback; each such error once).
 ---@param co thread?
+---@param ... any what the coroutine begins with; without any it is the code of the wake
 ---@return moonwire.core.Thread
-function Loop:thread(co) end
+function Loop:thread(co, ...) end
 --- What is open: {threads = waiting threads, watchers = what can end their waits (fds, timers,
 --- signals), tcp = open sockets, lookups = DNS lookups that somebody waits for}.
 ---@return table<string, integer>

@@ -15,8 +15,8 @@ local thread = require "moonwire.backend.thread"
 local methods = {}
 local Ev = { __index = methods, __name = "moonwire.EvBackend" }
 
-local function new_handle(self, co)
-    return self.loop:thread(co)
+local function new_handle(self, co, ...)
+    return self.loop:thread(co, ...)
 end
 
 function methods:now()

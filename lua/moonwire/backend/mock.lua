@@ -27,8 +27,8 @@ local thread = require "moonwire.backend.thread"
 local methods = {}
 local Mock = { __index = methods, __name = "moonwire.MockBackend" }
 
-local function new_handle(self, co)
-    return self.loop:thread(co)
+local function new_handle(self, co, ...)
+    return self.loop:thread(co, ...)
 end
 
 local function free_port(self)

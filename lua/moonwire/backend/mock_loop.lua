@@ -207,7 +207,14 @@ function methods:run_until(handle)
             if ready == handle then
                 return handle.code
             end
-            local ok, yielded = state.resume(ready.co, ready.code)
+            local ok, yielded
+            local arguments = ready.arguments
+            if arguments then
+                ready.arguments = nil
+                ok, yielded = state.resume(ready.co, unpack(arguments, 1, arguments.count))
+            else
+                ok, yielded = state.resume(ready.co, ready.code)
+            end
             if not ok then
                 error(yielded, 0)
             elseif yielded ~= WAIT and coroutine.status(ready.co) == "suspended" then
@@ -223,9 +230,14 @@ end
 
 --- Makes the parking place of a coroutine, or of the main thread.
 ---@param co thread?
+---@param ... any what the coroutine begins with; without any it is the code of the wake
 ---@return moonwire.MockHandle
-function methods:thread(co)
-    return setmetatable({ loop = self, co = co, fresh = co ~= nil, waiting = false }, Handle)
+function methods:thread(co, ...)
+    local count = select("#", ...)
+    return setmetatable({
+        loop = self, co = co, fresh = co ~= nil, waiting = false,
+        arguments = count > 0 and { count = count, ... } or nil,
+    }, Handle)
 end
 
 local loop = {}

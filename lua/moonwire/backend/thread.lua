@@ -195,6 +195,12 @@ local function finish(me, ok, value)
     end
 end
 
+-- What the coroutine of a thread runs.
+local function begin(me, fn, ...)
+    state.current, state.active = me, me.co
+    finish(me, xpcall(fn, errors.handler, ...))
+end
+
 --- Makes the record of a backend's main thread.
 ---@param backend moonwire.Backend
 ---@param handle moonwire.core.Thread made without a coroutine
@@ -206,25 +212,18 @@ end
 --- Makes a thread and starts it at the next turn of the loop. An error that leaves `fn` goes to
 --- backend.on_error.
 ---@param backend moonwire.Backend
----@param new_handle fun(backend: moonwire.Backend, co: thread): moonwire.core.Thread
+---@param new_handle fun(backend: moonwire.Backend, co: thread, ...: any): moonwire.core.Thread
+---  makes the handle of a coroutine that begins with those arguments
 ---@param fn function
 ---@return moonwire.Thread
 function thread.start(backend, new_handle, fn, ...)
-    local count, arguments = select("#", ...), nil
-    if count > 0 then
-        arguments = { ... }
-    end
-    local me = { backend = backend, deadline = huge, cancelled = false }
-    local co = coroutine.create(function()
-        state.current, state.active = me, me.co
-        if arguments then
-            finish(me, xpcall(fn, errors.handler, unpack(arguments, 1, count)))
-        else
-            finish(me, xpcall(fn, errors.handler))
-        end
-    end)
+    local me = { -- with room for 8 fields: see connection.new
+        backend = backend, deadline = huge, cancelled = false, doomed = false, finished = false,
+        co = false, handle = false,
+    }
+    local co = coroutine.create(begin)
     me.co = co
-    me.handle = new_handle(backend, co)
+    me.handle = new_handle(backend, co, me, fn, ...)
     me.handle:wake(0)
     return me
 end
