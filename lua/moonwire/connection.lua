@@ -534,15 +534,16 @@ end
 --- Makes a connection of a stream, which belongs to it from now on.
 ---@param stream moonwire.Stream
 ---@param opts? moonwire.connection.Options
+---@param now number? the backend's time, if the caller has it at hand
 ---@return moonwire.Connection
-function M.new(stream, opts)
+function M.new(stream, opts, now)
     if type(stream) ~= "table" or type(stream.fill) ~= "function" then
         errors.argument(2, "stream", "stream", stream)
     elseif opts ~= nil and type(opts) ~= "table" then
         errors.argument(2, "opts", "table", opts)
     end
     opts = opts or NO_OPTIONS
-    local now = stream.backend:now()
+    now = now or stream.backend:now()
     last_id = last_id + 1
     -- A table has room for 8, 16 or 32 fields, and has it from the start when the constants among
     -- those that stand here, none of them nil, are more than half of that. So these are all that a

@@ -351,17 +351,19 @@ end
 --- try.
 ---@param backend moonwire.Backend
 ---@param place table
+---@param now number
 ---@return moonwire.Stream? stream
-function dial.connect_now(backend, place)
+---@return number? now
+function dial.connect_now(backend, place, now)
     if core.state.trace or not backend.connect_now then
         return nil
     end
-    local started = backend:now()
     local stream = backend:connect_now(place)
     if stream then
-        stream.timing = { dns = 0, connect = backend:now() - started }
+        local connected = backend:now()
+        stream.timing = { dns = 0, connect = connected - now }
+        return stream, connected
     end
-    return stream
 end
 
 --- Counts of the lookups of all who dial on a backend: dns_hits and dns_negative (answered out of

@@ -327,6 +327,9 @@ function methods:claim(waiter, now)
     end
     local slot = waiter.slot
     waiter.state, waiter.slot, slot.waiter = "done", nil, nil
+    if waiter.told then -- it knows without being woken
+        book.take_back_wake(self, waiter)
+    end
     waits.add(self.waits, now - waiter.since)
     return activate(self, slot)
 end

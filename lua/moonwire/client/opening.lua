@@ -64,8 +64,8 @@ local function open(s, backend, call, tls, dial)
 end
 
 -- Whether the calling thread may still begin something for the call.
-local function is_in_time(backend, call)
-    local me, now = threads.of(backend), backend:now()
+local function is_in_time(backend, call, now)
+    local me = threads.of(backend)
     return not me.cancelled and me.deadline > now and call.deadline > now
 end
 
@@ -73,15 +73,19 @@ end
 --- connect.
 ---@param backend moonwire.Backend
 ---@param call moonwire.client.Call
+---@param now number
 ---@return moonwire.Stream? stream nil: it has to be dialed for as ever, which says what is wrong
-function opening.at_once(backend, call)
+---@return number? now
+function opening.at_once(backend, call, now)
     local near = call.near
     if near == nil then
         local data = call.data
         near = not call.tls and dialer.near(data.peer, data.port, call.path, call.dialing)
         call.__index.near = near -- the plan's, for all of its calls
     end
-    return near and is_in_time(backend, call) and dialer.connect_now(backend, near) or nil
+    if near and is_in_time(backend, call, now) then
+        return dialer.connect_now(backend, near, now)
+    end
 end
 
 --- Dials in the calling thread. Meanwhile `dial.scope` is there: cancelling it ends the dial, and

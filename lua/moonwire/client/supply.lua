@@ -196,11 +196,11 @@ local function keep_unused(self, slot)
     end
 end
 
-local function add_connection(self, slot, call, stream)
-    local connection = connections.new(stream, self.connection_options)
+local function add_connection(self, slot, call, stream, now)
+    local connection = connections.new(stream, self.connection_options, now)
     connection.origin = call.data.origin
     take_seat(self, connection, slot, call.tls and call.key)
-    self.pool:opened(slot, connection, self.backend:now())
+    self.pool:opened(slot, connection, now)
 end
 
 local function finish_dial(self, slot, stream, err)
@@ -211,7 +211,7 @@ local function finish_dial(self, slot, stream, err)
         end
         return
     elseif stream then
-        add_connection(self, slot, call, stream)
+        add_connection(self, slot, call, stream, self.backend:now())
         keep_unused(self, slot)
     else
         if waiter then
@@ -331,30 +331,38 @@ local function wait_turn(self, call, waiter)
     return nil, waiter.err
 end
 
--- Most dials to this machine need no wait, and so nobody who dials beside the request.
-local function dial_at_once(self, call, slot)
-    local stream = opening.at_once(self.backend, call)
+-- Most dials to this machine need no wait, and so nobody who dials beside the request. Gives the
+-- time when there is a connection.
+local function dial_at_once(self, call, slot, now)
+    local stream, connected = opening.at_once(self.backend, call, now)
     if stream then
-        add_connection(self, slot, call, stream)
+        add_connection(self, slot, call, stream, connected)
     end
+    return connected
 end
 
-local function dial_at_once_safely(self, call, slot)
-    local ok, problem = xpcall(dial_at_once, errors.handler, self, call, slot)
+local function dial_at_once_safely(self, call, slot, now)
+    local ok, connected = xpcall(dial_at_once, errors.handler, self, call, slot, now)
     if not ok then
         self.pool:closed(slot)
         settle(self)
-        error(problem, 0)
+        error(connected, 0)
     end
+    return connected
 end
 
 -- Waits for what the pool has a waiter for. Nobody has been told to dial yet.
 local function await(self, call, waiter)
-    local slot = waiter.dial
+    local slot, connected = waiter.dial, nil
     waiter.call = call
     if slot and (slot.to_dial or slot.direct) then
-        dial_at_once_safely(self, call, slot)
+        connected = dial_at_once_safely(self, call, slot, waiter.since)
         slot = waiter.dial
+    end
+    if connected then
+        slot = self.pool:claim(waiter, connected)
+        settle(self)
+        return slot
     end
     settle(self)
     if slot and slot.direct then

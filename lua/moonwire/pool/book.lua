@@ -270,6 +270,12 @@ function book.tell(self, waiter, state)
     end
 end
 
+-- It has heard before the caller has asked whom to wake.
+function book.take_back_wake(self, waiter)
+    waiter.told = nil
+    remove_box(self.waking, waiter)
+end
+
 function book.reserve(self, waiter, slot)
     book.move(self, slot, "reserved")
     waiter.slot, slot.waiter = slot, waiter
