@@ -327,9 +327,7 @@ function methods:claim(waiter, now)
     end
     local slot = waiter.slot
     waiter.state, waiter.slot, slot.waiter = "done", nil, nil
-    if waiter.told then -- it knows without being woken
-        book.take_back_wake(self, waiter)
-    end
+    book.take_back_wake(self, waiter)
     waits.add(self.waits, now - waiter.since)
     return activate(self, slot)
 end
@@ -371,9 +369,7 @@ function methods:opened(slot, connection, now)
     slot.retires = now + limits.max_age * (1 + AGE_SPREAD * (self.random() - 0.5))
     slot.lifetime = limits.idle_timeout
     local waiter = slot.waiter
-    if slot.to_dial then
-        book.take_back_dial(self, slot)
-    end
+    book.take_back_dial(self, slot)
     if waiter then
         book.unlink_waiter(self, waiter)
         book.reserve(self, waiter, slot)

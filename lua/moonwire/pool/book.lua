@@ -200,10 +200,12 @@ function book.begin_dial(self, slot)
     append_box(self.dialing, slot)
 end
 
--- It was dialed for before the caller has asked.
+-- There is a connection before the caller has asked what to dial for.
 function book.take_back_dial(self, slot)
-    slot.to_dial = nil
-    remove_box(self.dialing, slot)
+    if slot.to_dial then
+        slot.to_dial = nil
+        remove_box(self.dialing, slot)
+    end
 end
 
 -- Gives up a slot whose connection is not there yet.
@@ -270,10 +272,12 @@ function book.tell(self, waiter, state)
     end
 end
 
--- It has heard before the caller has asked whom to wake.
+-- The waiter knows before the caller has asked whom to wake.
 function book.take_back_wake(self, waiter)
-    waiter.told = nil
-    remove_box(self.waking, waiter)
+    if waiter.told then
+        waiter.told = nil
+        remove_box(self.waking, waiter)
+    end
 end
 
 function book.reserve(self, waiter, slot)
