@@ -52,6 +52,7 @@ local EAGAIN = core.EAGAIN
 ---@field kept boolean it was idle before its first request, so it may be stale then
 ---@field seat any for whoever keeps connections: where it has its place
 ---@field lifetime number|false seconds the peer lets it be idle, where it has said so
+---@field package keeper moonwire.connection.Options what it was made with
 ---@field private h1 moonwire.core.H1
 ---@field private current {response: moonwire.Response?}? weak: an unread response may be collected
 ---@field private sender moonwire.connection.Sender? while a body is being sent

@@ -53,11 +53,11 @@ describe("an idle connection on the mock", function()
             local told
             wire.over({ { expect = "\r\n\r\n" }, { send = OK } }, function(connection, peer, m)
                 assert(connection:request(wire.request()))
-                local on_close = connection.on_close
-                connection.on_close = function(closed, reason)
+                local keeper = connection.keeper
+                connection.keeper = { on_close = function(closed, reason)
                     told = reason
-                    on_close(closed, reason)
-                end
+                    keeper.on_close(closed, reason)
+                end }
                 peer[step](peer)
                 m:advance(0)
                 assert.equal("peer_closed_idle", told)
