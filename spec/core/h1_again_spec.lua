@@ -57,7 +57,7 @@ describe("a head behind others", function()
             for _, trace in ipairs(then_any) do
                 local _, h1 = trace_of.replay(before, whole(before))
                 assert(h1:restart())
-                local got = trace_of.replay(trace, whole(trace), nil, false, h1)
+                local got = trace_of.replay(trace, whole(trace), nil, false, nil, h1)
                 if table.concat(got, "\n") ~= table.concat(trace.expected, "\n") then
                     assert.same(trace.expected, got, trace.name .. " behind " .. before.name)
                 end

@@ -2,9 +2,9 @@
 
 local trace_of = require "spec.support.trace"
 
-local function compare(trace, how, segments, max, joined)
+local function compare(trace, how, segments, max, joined, past)
     local expected = table.concat(trace.expected, "\n")
-    local got = table.concat(trace_of.replay(trace, segments, max, joined), "\n")
+    local got = table.concat(trace_of.replay(trace, segments, max, joined, past), "\n")
     if got ~= expected then -- building the message for each of many cuts takes too long
         assert.equal(expected, got, how)
     end
@@ -23,9 +23,11 @@ describe("golden traces", function()
             for how, segments in trace_of.cuts(trace) do
                 compare(trace, how, segments)
                 compare(trace, how .. ", several steps at once", segments, nil, true)
+                compare(trace, how .. ", past the codec", segments, nil, false, math.huge)
             end
             for how, segments in trace_of.cuts(trace) do
                 compare(trace, how .. ", read by 3", segments, 3)
+                compare(trace, how .. ", past the codec by 3", segments, nil, false, 3)
                 if how == "byte by byte" then
                     break -- the cuts bring nothing more
                 end

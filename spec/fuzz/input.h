@@ -45,6 +45,7 @@ struct cutter {
     size_t (*cut)(struct cutter *self, size_t left);
     struct choices from;
     size_t max;
+    bool goes_past; /* body bytes are received past the codec where they may */
 };
 
 size_t cut_nothing(struct cutter *self, size_t left);

@@ -135,20 +135,26 @@ hear(struct side *to, size_t max)
     }
 }
 
-/* Carries all that is to be sent over, in pieces. */
+/* Carries all that is to be sent over, in pieces; `past` is what the codec was
+ * told of but not given. */
 static void
-carry(struct side *from, struct side *to, struct cutter *cutter)
+carry(struct side *from, struct side *to, const char *past,
+    struct cutter *cutter)
 {
     while (mw_h1_has_output(from->h1) && to->error == MW_OK) {
+        size_t own = mw_h1_output_past(from->h1);
         struct mw_slice slices[MW_H1_SLICES];
-        struct mw_slice piece;
+        struct mw_slice piece = {past, own};
 
-        must(mw_h1_output_borrow(from->h1, slices) > 0);
-        piece = slices[0];
+        must((mw_h1_output_borrow(from->h1, slices) > 0) == (own == 0));
+        if (own == 0)
+            piece = slices[0];
         piece.len = cutter->cut(cutter, piece.len);
         must(mw_h1_feed(to->h1, lease_bytes(&to->lease, piece), piece.len) ==
              MW_OK);
         mw_h1_output_sent(from->h1, piece.len);
+        if (own > 0)
+            past += piece.len;
         hear(to, cutter->max);
     }
 }
@@ -166,11 +172,14 @@ send_body(struct side *from, struct side *to, struct message *m,
 
         if (piece.len == 0)
             continue;
-        err = mw_h1_send_body(from->h1, piece.data, piece.len);
+        if (piece.data[0] % 2 == 0)
+            err = mw_h1_send_past(from->h1, piece.len);
+        else
+            err = mw_h1_send_body(from->h1, piece.data, piece.len);
         if (err == MW_EBODY_NONE && m->status != 0)
             break; /* 204 or 304 */
         must(err == MW_OK);
-        carry(from, to, cutter);
+        carry(from, to, piece.data, cutter);
     }
     if (m->framing == MW_H1_LENGTH && m->status != 204 && m->status != 304 &&
         to->error == MW_OK)
@@ -181,7 +190,7 @@ send_body(struct side *from, struct side *to, struct message *m,
         err = mw_h1_send_end(from->h1, NULL);
     }
     must(err == MW_OK || err == MW_ESTATE);
-    carry(from, to, cutter);
+    carry(from, to, NULL, cutter);
 }
 
 /* What was said stands first in what was heard, in order. */
@@ -256,7 +265,7 @@ request(struct side *client, struct side *server, struct message *m,
         return false;
     must(head.len <= mw_h1_request_size(&parts));
     must(mw_h1_send_request(client->h1, &head) == MW_OK);
-    carry(client, server, cutter);
+    carry(client, server, NULL, cutter);
     if (server->error == MW_OK)
         send_body(client, server, m, cutter);
     if (server->error != MW_OK) {
@@ -286,7 +295,7 @@ respond(struct side *server, struct side *client, struct message *m,
     if (mw_h1_send_response(server->h1, &hint, &at) != MW_OK ||
         mw_h1_send_response(server->h1, &parts, &at) != MW_OK)
         return false;
-    carry(server, client, cutter);
+    carry(server, client, NULL, cutter);
     send_body(server, client, m, cutter);
     if (m->framing == MW_H1_CLOSE && !client->received) {
         must(!empty);

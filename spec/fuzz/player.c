@@ -242,14 +242,20 @@ on_error(struct player *p, int code)
 }
 
 static void
+keep_body(struct player *p, struct mw_slice body)
+{
+    must(p->has_head);
+    must(mw_buf_append(&p->body, body.data, body.len) == MW_OK);
+    p->body_len += body.len;
+}
+
+static void
 on_body(struct player *p)
 {
     struct mw_slice body = mw_h1_body_borrow(p->h1);
 
-    must(p->has_head);
     must(body.len > 0 && body.len <= p->cutter->max);
-    must(mw_buf_append(&p->body, body.data, body.len) == MW_OK);
-    p->body_len += body.len;
+    keep_body(p, body);
 }
 
 /* Takes events until the codec wants more bytes, or nothing more can come. */
@@ -282,15 +288,34 @@ drain(struct player *p)
     }
 }
 
+/* Body bytes of the piece that go past the codec; 0 where none may. */
+static size_t
+pass(struct player *p, struct mw_slice piece)
+{
+    uint64_t past = mw_h1_past(p->h1);
+
+    if (!p->cutter->goes_past || past == 0)
+        return 0;
+    if (piece.len > past)
+        piece.len = (size_t)past;
+    mw_h1_received_past(p->h1, piece.len);
+    keep_body(p, piece);
+    return piece.len;
+}
+
 static void
 feed(struct player *p, struct mw_slice bytes)
 {
     while (bytes.len > 0 && !p->over) {
         size_t len = p->cutter->cut(p->cutter, bytes.len);
         struct mw_slice piece = {bytes.data, len};
+        size_t passed = pass(p, piece);
 
         must(len > 0 && len <= bytes.len);
-        must(mw_h1_feed(p->h1, lease_bytes(p->lease, piece), len) == MW_OK);
+        if (passed > 0)
+            len = passed;
+        else
+            must(mw_h1_feed(p->h1, lease_bytes(p->lease, piece), len) == MW_OK);
         drain(p);
         bytes.data += len;
         bytes.len -= len;

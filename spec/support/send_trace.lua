@@ -49,6 +49,12 @@ Run.__index = Run
 -- Takes what is to be sent, at most `step` bytes at once.
 function Run:take()
     while self.h1:has_output() do
+        local past = math.min(self.h1:output_past(), self.step)
+        if past > 0 then
+            self.h1:output_sent(past)
+            table.insert(self.sent, self.past:sub(1, past))
+            self.past = self.past:sub(past + 1)
+        end
         local bytes = self.h1:output(self.step)
         self.h1:output_sent(#bytes)
         table.insert(self.sent, bytes)
@@ -129,6 +135,12 @@ end
 
 function words:body(rest)
     self:call(self.h1.send_body, self.h1, rest)
+end
+
+-- The same for bytes that the codec doesn't see.
+function words:past(rest)
+    self.past = rest
+    self:call(self.h1.send_past, self.h1, #rest)
 end
 
 words["end"] = function(self)

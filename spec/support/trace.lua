@@ -303,6 +303,31 @@ function Replay:drain()
     end
 end
 
+-- Takes what may of a piece past the codec; gives the rest.
+function Replay:pass(piece)
+    local h1 = self.h1
+    local n = math.min(h1:past(), #piece, self.past)
+    if n > 0 then
+        h1:received_past(n)
+        table.insert(self.body, piece:sub(1, n))
+    end
+    return piece:sub(n + 1)
+end
+
+function Replay:feed_piece(piece)
+    while #piece > 0 do
+        local rest = self:pass(piece)
+        if rest == piece then
+            self.h1:feed(piece)
+            return self:drain()
+        elseif not self:drain() then
+            return false
+        end
+        piece = rest
+    end
+    return true
+end
+
 -- Feeds the segments, each in its pieces; returns the bytes that an upgrade has left unread.
 function Replay:feed(segments)
     local h1, rest, goes_on = self.h1, {}, true
@@ -313,8 +338,7 @@ function Replay:feed(segments)
         end
         for _, piece in ipairs(pieces) do
             if goes_on then
-                h1:feed(piece)
-                goes_on = self:drain()
+                goes_on = self:feed_piece(piece)
             else
                 rest[#rest + 1] = piece
             end
@@ -331,13 +355,15 @@ end
 ---@param segments string[][]
 ---@param max? integer body bytes taken at once
 ---@param joined? boolean by the calls that take several steps at once
+---@param past? integer so many bytes of a body at once go past the codec, where they may
 ---@param h1? moonwire.core.H1 the codec; a new one if none is given
 ---@return string[] events
 ---@return moonwire.core.H1
-function M.replay(trace, segments, max, joined, h1)
+function M.replay(trace, segments, max, joined, past, h1)
     h1 = h1 or core.h1(trace.role, trace.limits, trace.compat)
     local self = setmetatable({
         trace = trace, h1 = h1, out = {}, body = {}, at = 0, max = max, joined = joined,
+        past = past or 0,
     }, Replay)
     if trace.role == "client" and trace.requests[1] then
         send_request(h1, trace.requests[1])

@@ -149,6 +149,14 @@ void mw_h1_commit(struct mw_h1 *h1, size_t len);
  * between messages.  A body piece has at most `max` bytes. */
 int mw_h1_next(struct mw_h1 *h1, size_t max);
 
+/* How many bytes of the body the caller may receive itself, past the codec, in
+ * place of feeding them: what is left of it, of the chunk but for its last
+ * byte, UINT64_MAX where the body ends with the connection.  0 while earlier
+ * bytes are unread, and outside of a body.  The second says that so many came.
+ */
+uint64_t mw_h1_past(const struct mw_h1 *h1);
+void mw_h1_received_past(struct mw_h1 *h1, size_t len);
+
 /* Good until the next call of mw_h1_next(). */
 struct mw_slice mw_h1_body_borrow(const struct mw_h1 *h1);
 struct mw_h1_head mw_h1_head_borrow(const struct mw_h1 *h1);
@@ -199,6 +207,10 @@ int mw_h1_send_response(
  * piece before has been sent (MW_ESTATE).  MW_EBODY_LONG, MW_EBODY_NONE. */
 int mw_h1_send_body(struct mw_h1 *h1, const char *data, size_t len);
 
+/* The same for a piece whose bytes the caller sends itself, past the codec, when
+ * mw_h1_output_past() says so. */
+int mw_h1_send_past(struct mw_h1 *h1, size_t len);
+
 /* Ends the message; trailers (NULL: none) with MW_H1_CHUNKED only (MW_EINVAL).
  * MW_EBODY_SHORT when bytes are missing. */
 int mw_h1_send_end(struct mw_h1 *h1, const struct mw_headers *trailers);
@@ -207,12 +219,17 @@ int mw_h1_send_end(struct mw_h1 *h1, const struct mw_headers *trailers);
 void mw_h1_send_abort(struct mw_h1 *h1);
 
 /* What is to be sent, in order: returns how many slices, 0 when there is
- * nothing; good until the next call of a send function or mw_h1_output_sent(),
- * which says how many bytes of them went. */
+ * nothing, or nothing before bytes that go past the codec; good until the next
+ * call of a send function or mw_h1_output_sent(), which says how many bytes of
+ * them went. */
 int mw_h1_output_borrow(
     const struct mw_h1 *h1, struct mw_slice slices[MW_H1_SLICES]);
 void mw_h1_output_sent(struct mw_h1 *h1, size_t len);
 bool mw_h1_has_output(const struct mw_h1 *h1);
+
+/* How many bytes the caller has to send itself now, 0 before it is their turn;
+ * mw_h1_output_sent() says how many of them went. */
+size_t mw_h1_output_past(const struct mw_h1 *h1);
 
 /* The exchange ------------------------------------------------------------*/
 

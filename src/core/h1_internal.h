@@ -1,6 +1,6 @@
 /* h1_internal.h - the inside of the HTTP/1.1 codec, shared by its own files
  * (h1_read.c, h1_parse.c, h1_fold.c, h1_head.c, h1_write.c, h1_build.c,
- * h1_state.c) and by nobody else. */
+ * h1_past.c, h1_state.c) and by nobody else. */
 #ifndef MW_CORE_H1_INTERNAL_H
 #define MW_CORE_H1_INTERNAL_H
 
@@ -45,7 +45,7 @@ enum tx_phase {
 enum tx_slot {
     SLOT_HEAD,
     SLOT_SIZE, /* chunk size line */
-    SLOT_BODY,
+    SLOT_BODY, /* data is NULL: it goes past the codec */
     SLOT_TAIL /* CRLF behind a chunk, last chunk, trailers */
 };
 
@@ -193,6 +193,10 @@ int mw_h1_response_check(const struct mw_h1 *h1,
 size_t mw_h1_response_size(const struct mw_h1_response_parts *parts);
 char *mw_h1_response_write(const struct mw_h1_response_parts *parts,
     const struct mw_h1_plan *plan, char *to);
+
+/* h1_write.c: queues a piece of the body; data is NULL when it goes past the
+ * codec. */
+int mw_h1_queue_body(struct mw_h1 *h1, const char *data, size_t len);
 
 /* h1_state.c: gives the receive buffer back. */
 void mw_h1_release_room(struct mw_h1 *h1);

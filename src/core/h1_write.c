@@ -96,7 +96,7 @@ body_is_queued(const struct mw_h1 *h1)
 }
 
 int
-mw_h1_send_body(struct mw_h1 *h1, const char *data, size_t len)
+mw_h1_queue_body(struct mw_h1 *h1, const char *data, size_t len)
 {
     if (h1->tx == TX_DONE && h1->tx_implied && len > 0)
         return h1->tx_framing == MW_H1_NONE ? MW_EBODY_NONE : MW_EBODY_LONG;
@@ -120,6 +120,12 @@ mw_h1_send_body(struct mw_h1 *h1, const char *data, size_t len)
         h1->out[SLOT_TAIL] = (struct mw_slice){crlf_last_chunk, 2};
     }
     return MW_OK;
+}
+
+int
+mw_h1_send_body(struct mw_h1 *h1, const char *data, size_t len)
+{
+    return mw_h1_queue_body(h1, data, len);
 }
 
 static int
@@ -209,8 +215,11 @@ mw_h1_output_borrow(
     int count = 0;
 
     for (int i = 0; i < MW_H1_SLICES; i++) {
-        if (h1->out[i].len > 0)
-            slices[count++] = h1->out[i];
+        if (h1->out[i].len == 0)
+            continue;
+        if (h1->out[i].data == NULL)
+            break; /* it goes past us: mw_h1_output_past() */
+        slices[count++] = h1->out[i];
     }
     return count;
 }
@@ -224,8 +233,9 @@ mw_h1_output_sent(struct mw_h1 *h1, size_t len)
         size_t n = slice->len < len ? slice->len : len;
 
         if (n == 0)
-            continue; /* its data may be NULL */
-        slice->data += n;
+            continue;
+        if (slice->data != NULL) /* else it goes past us */
+            slice->data += n;
         slice->len -= n;
         len -= n;
         if (i == SLOT_HEAD && h1->role == MW_H1_SERVER)

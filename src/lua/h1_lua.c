@@ -200,6 +200,16 @@ l_h1_send_body(lua_State *L)
 }
 
 static int
+l_h1_send_past(lua_State *L)
+{
+    struct mwL_h1 *object = mwL_check_h1_object(L);
+    lua_Number len = luaL_checknumber(L, 2);
+
+    luaL_argcheck(L, len >= 0 && len <= 0x40000000, 2, "more than 1 GiB");
+    return mwL_result(L, mw_h1_send_past(object->h1, (size_t)len));
+}
+
+static int
 l_h1_send_end(lua_State *L)
 {
     struct mw_h1 *h1 = check_h1(L);
@@ -249,13 +259,20 @@ l_h1_output(lua_State *L)
 }
 
 static int
+l_h1_output_past(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)mw_h1_output_past(check_h1(L)));
+    return 1;
+}
+
+static int
 l_h1_output_sent(lua_State *L)
 {
     struct mw_h1 *h1 = check_h1(L);
     lua_Number number = luaL_checknumber(L, 2);
     struct mw_slice slices[MW_H1_SLICES];
     int count = mw_h1_output_borrow(h1, slices);
-    size_t queued = 0;
+    size_t queued = mw_h1_output_past(h1);
 
     for (int i = 0; i < count; i++)
         queued += slices[i].len;
@@ -389,10 +406,12 @@ mwL_open_h1(lua_State *L)
         {"send_response", l_h1_send_response},
         {"send_whole", l_h1_send_whole},
         {"send_body", l_h1_send_body},
+        {"send_past", l_h1_send_past},
         {"send_end", l_h1_send_end},
         {"send_abort", l_h1_send_abort},
         {"has_output", l_h1_has_output},
         {"output", l_h1_output},
+        {"output_past", l_h1_output_past},
         {"output_sent", l_h1_output_sent},
         {"reusable", l_h1_reusable},
         {"restart", l_h1_restart},

@@ -1,7 +1,7 @@
 /* h1_read_lua.c - the codec's binding, the reading half: feeds it and makes Lua
  * values of its events. */
 #include <errno.h>
-#include <lualib.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -64,6 +64,27 @@ l_h1_feed_eof(lua_State *L)
     return 0;
 }
 
+static int
+l_h1_past(lua_State *L)
+{
+    uint64_t past = mw_h1_past(mwL_check_h1(L, 1));
+
+    lua_pushnumber(L, past < UINT64_MAX ? (lua_Number)past : HUGE_VAL);
+    return 1;
+}
+
+static int
+l_h1_received_past(lua_State *L)
+{
+    struct mw_h1 *h1 = mwL_check_h1(L, 1);
+    lua_Number len = luaL_checknumber(L, 2);
+
+    luaL_argcheck(L, len >= 0 && len <= (lua_Number)mw_h1_past(h1), 2,
+        "that much was not to come");
+    mw_h1_received_past(h1, (size_t)len);
+    return 0;
+}
+
 /* Of the codec at `idx`. */
 static int
 push_event(lua_State *L, struct mwL_h1 *object, int idx, int event)
@@ -110,25 +131,17 @@ l_h1_next_discard(lua_State *L)
     return push_event(L, object, 1, event);
 }
 
-/* An io file begins with its FILE *, which is NULL once it is closed. */
-static FILE *
-check_file(lua_State *L, int idx)
-{
-    FILE **file = luaL_checkudata(L, idx, LUA_FILEHANDLE);
-
-    luaL_argcheck(L, *file != NULL, idx, "the file is closed");
-    return *file;
-}
-
 /* At the end of the body the file is flushed, so that a full disk shows. */
 static int
 l_h1_next_to_file(lua_State *L)
 {
     struct mwL_h1 *object = mwL_check_h1_object(L, 1);
-    FILE *file = check_file(L, 2);
-    int event = mw_h1_next(object->h1, SIZE_MAX);
+    FILE *file = mwL_check_file(L, 2);
     bool written = true;
+    int event;
 
+    luaL_argcheck(L, file != NULL, 2, "the file is closed");
+    event = mw_h1_next(object->h1, SIZE_MAX);
     errno = EIO; /* should stdio not say what went wrong */
     while (event == MW_H1_BODY && written) {
         struct mw_slice body = mw_h1_body_borrow(object->h1);
@@ -312,6 +325,8 @@ mwL_add_h1_reading(lua_State *L)
     static const luaL_Reg methods[] = {
         {"feed", l_h1_feed},
         {"feed_eof", l_h1_feed_eof},
+        {"past", l_h1_past},
+        {"received_past", l_h1_received_past},
         {"trailers", l_h1_trailers},
         {"leftover", l_h1_leftover},
         {"error_detail", l_h1_error_detail},

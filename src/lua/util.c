@@ -1,6 +1,7 @@
 /* util.c - helpers of the Lua border. */
 #include "lua/util.h"
 
+#include <lualib.h>
 #include <math.h>
 #include <string.h>
 
@@ -78,6 +79,15 @@ mwL_check_seconds(lua_State *L, int idx)
     seconds = luaL_checknumber(L, idx);
     luaL_argcheck(L, !isnan(seconds), idx, "not a number of seconds");
     return seconds;
+}
+
+/* An io file begins with its FILE *, which is NULL once it is closed. */
+FILE *
+mwL_check_file(lua_State *L, int idx)
+{
+    FILE **file = luaL_checkudata(L, idx, LUA_FILEHANDLE);
+
+    return *file;
 }
 
 int

@@ -5,6 +5,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdio.h>
 
 /* Makes the metatable of a class and leaves nothing on the stack.  `name` is
  * its key in the registry and its __name; `methods` becomes __index unless
@@ -35,6 +36,10 @@ void *mwL_check(lua_State *L, int idx, const struct mwL_type *type);
 
 /* The seconds at `idx`: HUGE_VAL for none or nil; raises on NaN. */
 double mwL_check_seconds(lua_State *L, int idx);
+
+/* The io file at `idx`; NULL once it is closed; raises when it is something
+ * else. */
+FILE *mwL_check_file(lua_State *L, int idx);
 
 /* Pushes nil and the code, for `return mwL_fail(L, code)`. */
 int mwL_fail(lua_State *L, int code);
