@@ -123,11 +123,23 @@ local function from_function(call, opts, level)
     }, opts)
 end
 
+local function check_chunked(opts, level)
+    local chunked = opts and opts.chunked
+    if chunked ~= nil and type(chunked) ~= "boolean" then
+        errors.argument(level + 1, "chunked", "boolean", chunked)
+    end
+    return chunked or false
+end
+
 local function from_file(file, opts, level)
     if io.type(file) ~= "file" then
         errors.argument(level + 1, "body", "open file, not a closed one", file)
     end
     local length, offset, problem = readers.measure(file)
+    local place = length and offset
+    if check_chunked(opts, level + 1) then
+        length = nil
+    end
     if problem then
         error("bad argument 'body' (the file can't be read: " .. problem .. ")", level + 1)
     end
@@ -142,7 +154,7 @@ local function from_file(file, opts, level)
         self.busy = true
         return readers.file(file, length, function()
             self.busy = false
-        end)
+        end, place)
     end
     return make({ length = length, rewindable = offset ~= nil, opener = opener }, opts)
 end
@@ -170,33 +182,37 @@ function M.generator(call, opts)
     return (from_function(call, opts, 2))
 end
 
-local function open_path(path)
+local function open_path(path, chunked)
     local file, problem = io.open(path, "rb")
     if not file then
         return failure("the body's file can't be opened: " .. problem)
     end
-    local length, _, unreadable = readers.measure(file)
+    local length, offset, unreadable = readers.measure(file)
     if unreadable then
         file:close()
         return failure(("the body's file can't be read: %s: %s"):format(path, unreadable))
     end
-    return readers.file(file, length, file.close)
+    return readers.file(file, not chunked and length or nil, file.close, length and offset)
 end
 
---- A body that is a file, opened each time it is sent.
----@param path string
----@param opts? {content_type: string?}
+--- A body that is a file: a path, opened each time it is sent, or an open file, sent from where it
+--- stands. `chunked`: it may still grow; it is sent in chunks, up to where it ends by then.
+---@param file string|file*
+---@param opts? {content_type: string?, chunked: boolean?}
 ---@return moonwire.Body
-function M.file(path, opts)
-    if type(path) ~= "string" then
-        errors.argument(2, "path", "string", path)
-    end
+function M.file(file, opts)
     check_opts(opts, 2)
+    if io.type(file) then
+        return (from_file(file, opts, 2))
+    elseif type(file) ~= "string" then
+        errors.argument(2, "file", "path or open file", file)
+    end
+    local chunked = check_chunked(opts, 2)
     return make({
         rewindable = true,
-        measured = true,
+        measured = not chunked,
         opener = function()
-            return open_path(path)
+            return open_path(file, chunked)
         end,
     }, opts)
 end

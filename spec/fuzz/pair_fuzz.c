@@ -138,8 +138,8 @@ hear(struct side *to, size_t max)
 /* Carries all that is to be sent over, in pieces; `past` is what the codec was
  * told of but not given. */
 static void
-carry(struct side *from, struct side *to, const char *past,
-    struct cutter *cutter)
+carry(
+    struct side *from, struct side *to, const char *past, struct cutter *cutter)
 {
     while (mw_h1_has_output(from->h1) && to->error == MW_OK) {
         size_t own = mw_h1_output_past(from->h1);

@@ -207,8 +207,8 @@ int mw_h1_send_response(
  * piece before has been sent (MW_ESTATE).  MW_EBODY_LONG, MW_EBODY_NONE. */
 int mw_h1_send_body(struct mw_h1 *h1, const char *data, size_t len);
 
-/* The same for a piece whose bytes the caller sends itself, past the codec, when
- * mw_h1_output_past() says so. */
+/* The same for a piece whose bytes the caller sends itself, past the codec,
+ * when mw_h1_output_past() says so. */
 int mw_h1_send_past(struct mw_h1 *h1, size_t len);
 
 /* Ends the message; trailers (NULL: none) with MW_H1_CHUNKED only (MW_EINVAL).

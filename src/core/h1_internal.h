@@ -46,7 +46,7 @@ enum tx_slot {
     SLOT_HEAD,
     SLOT_SIZE, /* chunk size line */
     SLOT_BODY, /* data is NULL: it goes past the codec */
-    SLOT_TAIL /* CRLF behind a chunk, last chunk, trailers */
+    SLOT_TAIL  /* CRLF behind a chunk, last chunk, trailers */
 };
 
 /* What the fields of a received head say about its message. */

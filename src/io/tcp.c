@@ -315,8 +315,8 @@ mw_tcp_accept(struct mw_tcp *tcp, struct mw_tcp *into)
 
 /* What is sent first is never delayed, so the option can wait until there is
  * more to send. */
-static void
-count_send(struct mw_tcp *tcp)
+void
+mw_tcp_before_send(struct mw_tcp *tcp)
 {
     if (tcp->sends >= MW_TCP_SENDS)
         return;
@@ -325,15 +325,15 @@ count_send(struct mw_tcp *tcp)
         set_option(tcp->fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-int
-mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
+static int
+recv_now(struct mw_tcp *tcp, char *data, size_t len, int flags, size_t *count)
 {
     ssize_t got;
 
     assert(len > 0);
     if (mw_tcp_is_closed(tcp))
         return MW_ECLOSED;
-    got = recv(tcp->fd, data, len, 0);
+    got = recv(tcp->fd, data, len, flags);
     if (got == -1)
         return mw_err_from_errno(errno);
     if (got == 0)
@@ -347,22 +347,42 @@ mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
 }
 
 int
-mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
+mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
+{
+    return recv_now(tcp, data, len, 0, count);
+}
+
+int
+mw_tcp_recv_flagged(
+    struct mw_tcp *tcp, char *data, size_t len, int flags, size_t *count)
 {
     int err;
 
     if (!mw_tcp_is_closed(tcp) &&
         (tcp->read.is_dry || !mw_loop_slice_left(tcp->loop)))
         return MW_EAGAIN;
-    err = mw_tcp_recv_now(tcp, data, len, count);
+    err = recv_now(tcp, data, len, flags, count);
     if (err == MW_OK)
         mw_loop_slice_use(tcp->loop);
     return err;
 }
 
 int
-mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
-    size_t slice_count, size_t *count)
+mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
+{
+    return mw_tcp_recv_flagged(tcp, data, len, 0, count);
+}
+
+void
+mw_tcp_sent(struct mw_tcp *tcp)
+{
+    mw_loop_slice_use(tcp->loop);
+    mw_watch_unguard(&tcp->read);
+}
+
+static int
+send_flagged(struct mw_tcp *tcp, const struct iovec *slices, size_t slice_count,
+    int flags, size_t *count)
 {
     struct msghdr message = {
         .msg_iov = (struct iovec *)(uintptr_t)slices,
@@ -374,17 +394,31 @@ mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
         return MW_ECLOSED;
     if (!mw_loop_slice_left(tcp->loop))
         return MW_EAGAIN;
-    count_send(tcp);
+    mw_tcp_before_send(tcp);
     if (slice_count == 1) /* what the system has least to do for */
-        sent = send(tcp->fd, slices->iov_base, slices->iov_len, MSG_NOSIGNAL);
+        sent = send(
+            tcp->fd, slices->iov_base, slices->iov_len, flags | MSG_NOSIGNAL);
     else
-        sent = sendmsg(tcp->fd, &message, MSG_NOSIGNAL);
+        sent = sendmsg(tcp->fd, &message, flags | MSG_NOSIGNAL);
     if (sent == -1)
         return mw_err_from_errno(errno);
-    mw_loop_slice_use(tcp->loop);
-    mw_watch_unguard(&tcp->read);
+    mw_tcp_sent(tcp);
     *count = (size_t)sent;
     return MW_OK;
+}
+
+int
+mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
+    size_t slice_count, size_t *count)
+{
+    return send_flagged(tcp, slices, slice_count, 0, count);
+}
+
+int
+mw_tcp_send_more(struct mw_tcp *tcp, const struct iovec *slices,
+    size_t slice_count, size_t *count)
+{
+    return send_flagged(tcp, slices, slice_count, MSG_MORE, count);
 }
 
 int

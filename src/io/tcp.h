@@ -58,6 +58,11 @@ int mw_tcp_send(
 int mw_tcp_send_slices(struct mw_tcp *tcp, const struct iovec *slices,
     size_t slice_count, size_t *count);
 
+/* The same, but more follows at once: the system may wait for that, to send
+ * both together. */
+int mw_tcp_send_more(struct mw_tcp *tcp, const struct iovec *slices,
+    size_t slice_count, size_t *count);
+
 /* Looks after an idle socket (mw_watch_guard), until somebody waits to read
  * from it or sends over it. */
 void mw_tcp_guard(struct mw_tcp *tcp, double token);
@@ -74,5 +79,12 @@ int mw_tcp_shutdown(struct mw_tcp *tcp);
 
 int mw_tcp_peer(struct mw_tcp *tcp, struct mw_address *address);
 int mw_tcp_name(struct mw_tcp *tcp, struct mw_address *address);
+
+/* For bulk.c: mw_tcp_recv() with flags of recv(), what goes before a system
+ * call that sends, and what follows one that has sent something. */
+int mw_tcp_recv_flagged(
+    struct mw_tcp *tcp, char *data, size_t len, int flags, size_t *count);
+void mw_tcp_before_send(struct mw_tcp *tcp);
+void mw_tcp_sent(struct mw_tcp *tcp);
 
 #endif

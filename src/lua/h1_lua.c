@@ -202,7 +202,7 @@ l_h1_send_body(lua_State *L)
 static int
 l_h1_send_past(lua_State *L)
 {
-    struct mwL_h1 *object = mwL_check_h1_object(L);
+    struct mwL_h1 *object = mwL_check_h1_object(L, 1);
     lua_Number len = luaL_checknumber(L, 2);
 
     luaL_argcheck(L, len >= 0 && len <= 0x40000000, 2, "more than 1 GiB");

@@ -34,22 +34,32 @@ receive(
     return err;
 }
 
-static int
-send_output(const struct mwL_mover *mover, void *end, struct mw_h1 *h1)
+int
+mwL_send_slices(
+    const struct mw_h1 *h1, mwL_send_fn *step, void *end, size_t *count)
 {
     struct mw_slice slices[MW_H1_SLICES];
     struct iovec vectors[MW_H1_SLICES];
-    int err = MW_OK;
-    int count;
+    int slice_count = mw_h1_output_borrow(h1, slices);
 
-    while (err == MW_OK && (count = mw_h1_output_borrow(h1, slices)) > 0) {
+    for (int i = 0; i < slice_count; i++) {
+        vectors[i].iov_base = (void *)(uintptr_t)slices[i].data;
+        vectors[i].iov_len = slices[i].len;
+    }
+    if (slice_count == 0)
+        return MW_ESTATE; /* what is next goes past the codec */
+    return step(end, vectors, (size_t)slice_count, count);
+}
+
+static int
+send_output(const struct mwL_mover *mover, void *end, struct mw_h1 *h1)
+{
+    int err = MW_OK;
+
+    while (err == MW_OK && mw_h1_has_output(h1)) {
         size_t sent = 0;
 
-        for (int i = 0; i < count; i++) {
-            vectors[i].iov_base = (void *)(uintptr_t)slices[i].data;
-            vectors[i].iov_len = slices[i].len;
-        }
-        err = mover->send(end, vectors, (size_t)count, &sent);
+        err = mwL_send_slices(h1, mover->send, end, &sent);
         if (err == MW_OK)
             mw_h1_output_sent(h1, sent);
     }

@@ -8,12 +8,17 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
+struct mw_h1;
+
+/* As mw_tcp_send_slices(). */
+typedef int mwL_send_fn(
+    void *end, const struct iovec *slices, size_t slice_count, size_t *count);
+
 /* How bytes of one kind of end are moved; as mw_tcp_recv(),
  * mw_tcp_send_slices(), mw_tcp_is_quiet() and mw_tcp_guard_again(). */
 struct mwL_mover {
     int (*recv)(void *end, char *data, size_t len, size_t *count);
-    int (*send)(void *end, const struct iovec *slices, size_t slice_count,
-        size_t *count);
+    mwL_send_fn *send;
     bool (*is_quiet)(void *end, double now);
     void (*guard_again)(void *end);
 };
@@ -23,6 +28,11 @@ struct mwL_mover {
 int mwL_recv_into(lua_State *L, const struct mwL_mover *mover, void *end);
 int mwL_send(lua_State *L, const struct mwL_mover *mover, void *end);
 int mwL_send_from(lua_State *L, const struct mwL_mover *mover, void *end);
+
+/* One step of it: sends some of what the codec has to say, as the codec isn't
+ * told yet. */
+int mwL_send_slices(
+    const struct mw_h1 *h1, mwL_send_fn *step, void *end, size_t *count);
 
 /* The steps of a whole exchange: end:ask(h1, head, text, coroutine, limit,
  * now), end:answer(h1) and end:finish(h1).  The second one's function has the

@@ -19,7 +19,7 @@ struct tcp {
 };
 
 static const struct mwL_type tcp_type = {
-    "moonwire.core.Tcp",
+    MWL_TCP,
     sizeof(struct tcp),
 };
 
@@ -210,7 +210,7 @@ guard_again(void *end)
     mw_tcp_guard_again(end);
 }
 
-static const struct mwL_mover mover = {
+const struct mwL_mover mwL_tcp_mover = {
     move_in,
     move_out,
     is_quiet,
@@ -220,37 +220,37 @@ static const struct mwL_mover mover = {
 static int
 l_tcp_recv_into(lua_State *L)
 {
-    return mwL_recv_into(L, &mover, check_tcp(L, 1));
+    return mwL_recv_into(L, &mwL_tcp_mover, check_tcp(L, 1));
 }
 
 static int
 l_tcp_send(lua_State *L)
 {
-    return mwL_send(L, &mover, check_tcp(L, 1));
+    return mwL_send(L, &mwL_tcp_mover, check_tcp(L, 1));
 }
 
 static int
 l_tcp_send_from(lua_State *L)
 {
-    return mwL_send_from(L, &mover, check_tcp(L, 1));
+    return mwL_send_from(L, &mwL_tcp_mover, check_tcp(L, 1));
 }
 
 static int
 l_tcp_ask(lua_State *L)
 {
-    return mwL_ask(L, &mover, check_tcp(L, 1));
+    return mwL_ask(L, &mwL_tcp_mover, check_tcp(L, 1));
 }
 
 static int
 l_tcp_answer(lua_State *L)
 {
-    return mwL_answer(L, &mover, check_tcp(L, 1));
+    return mwL_answer(L, &mwL_tcp_mover, check_tcp(L, 1));
 }
 
 static int
 l_tcp_finish(lua_State *L)
 {
-    return mwL_finish(L, &mover, check_tcp(L, 1));
+    return mwL_finish(L, &mwL_tcp_mover, check_tcp(L, 1));
 }
 
 int
@@ -407,6 +407,7 @@ mwL_open_tcp(lua_State *L)
 
     mwL_class(L, tcp_type.name, methods, meta);
     mwL_add_steps(L, tcp_type.name, l_tcp_ask, l_tcp_answer, l_tcp_finish);
+    mwL_add_bulk(L);
     mwL_add_method(L, MWL_LOOP, "tcp", l_loop_tcp);
     mwL_add_ask_codes(L);
     mwL_add_method(L, MWL_LOOP, "connect_now", l_loop_connect_now);

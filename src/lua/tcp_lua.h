@@ -6,6 +6,12 @@
 #include <stdbool.h>
 
 #include "io/tcp.h"
+#include "lua/move_lua.h"
+
+#define MWL_TCP "moonwire.core.Tcp"
+
+/* How a socket moves bytes; the end is a struct mw_tcp *. */
+extern const struct mwL_mover mwL_tcp_mover;
 
 struct mw_tcp *mwL_check_tcp(lua_State *L, int idx);
 
@@ -17,5 +23,8 @@ int mwL_tcp_wait(
 
 /* Pushes address, port and family; nil and the code on an error. */
 int mwL_push_address(lua_State *L, int err, const struct mw_address *address);
+
+/* bulk_lua.c: adds its methods to the class. */
+void mwL_add_bulk(lua_State *L);
 
 #endif

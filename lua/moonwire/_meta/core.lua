@@ -140,6 +140,11 @@ function Tcp:recv_now(max) end
 --- told of more, recv and recv_into say EAGAIN without asking the system.
 ---@return integer? n, integer? code EAGAIN, EOF or an error
 function Tcp:recv_into(h1) end
+--- As recv_into, but where much of a body is still to come its bytes are dropped, and the codec
+--- only counts them.
+---@param h1 moonwire.core.H1
+---@return integer? n, integer? code
+function Tcp:skip(h1) end
 --- Sends data from byte `from` (1-based) on.
 ---@return integer? n how many bytes went out (> 0), integer? code
 function Tcp:send(data, from) end
@@ -167,6 +172,15 @@ function Tcp:answer(h1) end
 ---@param h1 moonwire.core.H1
 ---@return boolean reusable, number|string|nil timeout_or_reason, integer? max
 function Tcp:finish(h1) end
+--- As send_from, where bytes of the body come out of a file, from `offset` on, that h1:send_past
+--- has told of: sends up to their end. Where the file stands doesn't change.
+---@param h1 moonwire.core.H1
+---@param file file* a regular one
+---@param offset integer
+---@return true? ok, integer code 0 when ok; EAGAIN: wait for "write" and call again
+---@return integer offset where to go on
+---@return string? where "file": the error is the file's; EOF: it has no more bytes
+function Tcp:send_file(h1, file, offset) end
 --- Waits until the socket is readable ("read"), writable ("write") or either ("both").
 ---@param thread moonwire.core.Thread the calling thread
 ---@return integer code 0, ETIMEOUT, ECLOSED (tcp:close was called), or what thread:wake gave;
@@ -328,6 +342,10 @@ function H1:send_response(status, reason, headers, framing, opts) end
 --- A piece of the body (not empty); framed as the head said. The string is kept until sent.
 --- Only when the piece before has been sent (H1:has_output() is false), or right after the head.
 function H1:send_body(data) end
+--- The same for so many bytes (1 GiB at most) that the caller sends itself, past the codec, when it
+--- is their turn: Tcp:send_file does that.
+---@param n integer
+function H1:send_past(n) end
 --- Ends the body. EBODY_SHORT when bytes are missing. Trailers with "chunked" only.
 ---@param trailers moonwire.core.Headers?
 function H1:send_end(trailers) end
@@ -339,11 +357,21 @@ function H1:has_output() end
 ---@return string
 function H1:output(max) end
 function H1:output_sent(n) end
+--- How many bytes go past the codec next; 0: output first, or nothing.
+---@return integer
+function H1:output_past() end
 
 -- in
 --- Lends bytes; only when `next` said "need_data".
 function H1:feed(data) end
 function H1:feed_eof() end
+--- For streams without Tcp:skip: how many bytes of the body may be received past the codec now, in
+--- place of feeding them; math.huge where the body ends with the connection.
+---@return number
+function H1:past() end
+--- So many were; what `next` says follows behind them.
+---@param n integer
+function H1:received_past(n) end
 --- The next event:
 ---   "need_data"                feed, feed_eof, or Tcp:recv_into
 ---   "head"                     take with h1:head()

@@ -1,15 +1,24 @@
 -- body/readers.lua - what a request body is pulled out of: list, function, file, other response.
 -- A reader gives chunks of at least one byte, nil at the end, or nil and an error of kind "body".
 
+local core = require "moonwire.core"
 local errors = require "moonwire.error"
 
 local FILE_CHUNK = 128 * 1024 -- large enough that a chunk costs more than the call for it
+local FILE_CLAIM = 1024 * 1024 -- of a file without a length: one chunk on the wire
+local LARGEST_CLAIM = 1024 * 1024 * 1024 -- what a codec takes at once
+local LEAST_CLAIM = 64 * 1024 -- from here on it pays not to read the bytes
+
+local EOF = core.EOF
 
 ---@class moonwire.BodyReader
 ---@field immediate boolean reading never waits for anybody: the first chunk may go with the head
 ---@field length integer? what it will give altogether, where that is known
 ---@field read fun(self): string?, moonwire.Error?
 ---@field close fun(self) may be called twice
+---@field claim (fun(self): integer?)? of a file: how many bytes, from its `offset` on, the caller
+---  takes out of `file` itself, moving the offset; nil: read() goes on
+---@field explain (fun(self, code: integer): nil, moonwire.Error)? why those can't be taken
 
 local M = {}
 
@@ -90,14 +99,55 @@ end
 local file_methods = { immediate = true }
 local File = { __index = file_methods, __name = "moonwire.FileReader" }
 
+local CLOSED = "the body's file was closed while it was sent"
+
+-- How many bytes there are now from the file's offset on.
+local function measure_rest(self)
+    local stop = io.type(self.file) == "file" and self.file:seek "end"
+    self.claimed = true
+    return stop and stop - self.offset or 0
+end
+
+function file_methods:claim()
+    local left = self.left
+    if not self.offset or not self.file then
+        return nil
+    end
+    local size = math.min(left or measure_rest(self), left and LARGEST_CLAIM or FILE_CLAIM)
+    if size < LEAST_CLAIM then
+        return nil
+    end
+    self.left = left and left - size
+    self.claimed = true
+    return size
+end
+
+function file_methods:explain(code)
+    if code == EOF then
+        return nil, errors.from_code(core.codes.EBODY_SHORT, "write", "the request's body")
+    elseif io.type(self.file) ~= "file" then
+        return failure(CLOSED)
+    end
+    return failure("the body's file can't be read: " .. core.error_text(code))
+end
+
+-- What was taken out of the file past its stream doesn't show in where that stands.
+local function catch_up(self)
+    if self.claimed then
+        self.claimed = false
+        self.file:seek("set", self.offset)
+    end
+end
+
 function file_methods:read()
     local left = self.left
     if not self.file or left == 0 then
         return nil
     end
     if io.type(self.file) ~= "file" then
-        return failure "the body's file was closed while it was sent"
+        return failure(CLOSED)
     end
+    catch_up(self)
     local chunk, problem = self.file:read(left and math.min(left, FILE_CHUNK) or FILE_CHUNK)
     if not chunk then
         if problem then
@@ -106,11 +156,15 @@ function file_methods:read()
         return nil
     end
     self.left = left and left - #chunk
+    self.offset = self.offset and self.offset + #chunk
     return chunk
 end
 
 function file_methods:close()
     local file, on_close = self.file, self.on_close
+    if io.type(file) == "file" then
+        catch_up(self)
+    end
     self.file, self.on_close = nil, nil
     if file and on_close then
         on_close(file)
@@ -121,9 +175,13 @@ end
 ---@param file file*
 ---@param length integer?
 ---@param on_close fun(file: file*)
+---@param offset integer? where it stands, of a file that is known to have bytes from there on
 ---@return moonwire.BodyReader
-function M.file(file, length, on_close)
-    local self = { file = file, left = length, length = length, on_close = on_close }
+function M.file(file, length, on_close, offset)
+    local self = {
+        file = file, left = length, length = length, on_close = on_close, offset = offset,
+        claimed = false,
+    }
     return setmetatable(self, File)
 end
 

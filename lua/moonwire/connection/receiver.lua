@@ -206,12 +206,13 @@ end
 
 -- While the request is still being sent, it is for the sender to say that nothing moves; and the
 -- peer has its time from the last byte it was sent.
-local function fill_for_body(self)
+local function fill_for_body(self, way, file)
     local backend, idle = self.backend, self.idle_timeout
     local since = backend:now()
     self.read_since = since
     while true do
-        local n, err = self.stream:fill(self.h1, min(since + idle, self.deadline))
+        local stream = self.stream
+        local n, err = stream[way](stream, self.h1, min(since + idle, self.deadline), file)
         if n or not err then
             return true
         end
@@ -223,13 +224,15 @@ local function fill_for_body(self)
     end
 end
 
--- Asks the codec through `step` until there is a piece of body, the end or an error.
-local function pull(self, response, step, argument)
+-- Asks the codec through `step` until there is a piece of body, the end or an error. What it needs
+-- is received by the stream's method `way`.
+local function pull(self, response, way, step, argument)
     local h1 = self.h1
     if self.state == "closed" then
         return self:fail(failure.closed(self.close_reason, "body"))
     end
     local is_watched = self.max_body or self.progress
+    local file = way == "save" and argument or nil
     while true do
         local event, data, where = step(h1, argument)
         if is_watched and event and not check_size(self) then
@@ -238,7 +241,7 @@ local function pull(self, response, step, argument)
         if event == "body" then
             return data
         elseif event == "need_data" then
-            local ok, err = fill_for_body(self)
+            local ok, err = fill_for_body(self, way, file)
             if not ok then
                 return nil, err
             end
@@ -257,21 +260,21 @@ end
 ---@param self moonwire.Connection
 ---@return string? data nil: the end, moonwire.Error? err
 function M.pull(self, response, max)
-    return pull(self, response, self.h1.next, max)
+    return pull(self, response, "fill", self.h1.next, max)
 end
 
 --- For response.lua: drops the rest of the body.
 ---@param self moonwire.Connection
 ---@return nil, moonwire.Error? err
 function M.pull_nothing(self, response)
-    return pull(self, response, self.h1.next_discard)
+    return pull(self, response, "skip", self.h1.next_discard)
 end
 
 --- For response.lua: writes the rest of the body to a file.
 ---@param self moonwire.Connection
 ---@return nil, moonwire.Error? err, string? where "file": it isn't the exchange that failed
 function M.pull_to_file(self, response, file)
-    return pull(self, response, self.h1.next_to_file, file)
+    return pull(self, response, "fill", self.h1.next_to_file, file)
 end
 
 --- For response.lua: how much of the body the codec has not given out, where the framing says.

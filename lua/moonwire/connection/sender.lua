@@ -28,12 +28,20 @@ local function is_excused(self)
         or self.backend:now() < self.read_since + self.idle_timeout
 end
 
--- Sends all output.
-local function flush(self)
+-- Sends all output; `source`: what the codec was told of comes out of its file.
+local function flush(self, source)
+    local stream, h1 = self.stream, self.h1
     while true do
-        local ok, err = self.stream:flush(self.h1, self.deadline, self.idle_timeout)
+        local ok, err, where
+        if source then
+            ok, err, where = stream:flush_file(h1, source, self.deadline, self.idle_timeout)
+        else
+            ok, err = stream:flush(h1, self.deadline, self.idle_timeout)
+        end
         if ok then
             return true
+        elseif where then
+            return source:explain(err)
         elseif err.kind == "closed" then
             return nil, err
         elseif err.kind ~= "timeout" and err.kind ~= "cancelled" then
@@ -89,29 +97,34 @@ local function pump(self, sender)
             return nil, err
         end
     end
+    local claims = reader.claim ~= nil and self.stream:sends_files()
     repeat
         if sender.stopped then -- while it was about to go on
             return nil
         end
-        chunk, err = reader:read()
-        if sender.stopped then
-            return nil
-        elseif err then
-            return nil, err
-        end
-        if chunk then
-            ok, code = h1:send_body(chunk)
+        local size = claims and reader:claim()
+        if size then
+            ok, code = h1:send_past(size)
         else
-            ok, code = h1:send_end()
+            chunk, err = reader:read()
+            if sender.stopped then
+                return nil
+            elseif err then
+                return nil, err
+            elseif chunk then
+                ok, code = h1:send_body(chunk)
+            else
+                ok, code = h1:send_end()
+            end
         end
         if not ok then
             return nil, errors.from_code(code, "write", "the request's body")
         end
-        ok, err = flush(self)
+        ok, err = flush(self, size and reader)
         if not ok then
             return nil, err, true
         end
-    until not chunk
+    until not size and not chunk
     return true
 end
 

@@ -1,0 +1,26 @@
+/* bulk.h - bytes between a socket and a file, or nowhere, that this process
+ * never looks at.  Steps that never wait for the peer, as those of tcp.h; a
+ * file may keep them. */
+#ifndef MW_IO_BULK_H
+#define MW_IO_BULK_H
+
+#include <stdint.h>
+
+#include "io/tcp.h"
+
+/* From here on it pays to leave the bytes where they are. */
+#define MW_BULK_LEAST (64 * 1024)
+
+/* Each moves at least 1 byte and at most `len`, or one step's worth, and counts
+ * as one system call of the running thread's slice. */
+
+/* Receives bytes and drops them; else as mw_tcp_recv(). */
+int mw_tcp_drop(struct mw_tcp *tcp, uint64_t len, size_t *count);
+
+/* Sends bytes of a regular file from `offset` on; MW_EOF when it ends there.
+ * Where the system can't do it by itself the bytes are copied.  *is_file says
+ * of an error whether it is the file's. */
+int mw_tcp_send_file(struct mw_tcp *tcp, int file, int64_t offset, uint64_t len,
+    size_t *count, bool *is_file);
+
+#endif
