@@ -1,6 +1,8 @@
 -- One large body with moonwire:  moonwire transfer.lua HOW URL [FILE]
--- HOW is "discard", "save" or "chunks" for a download, "length" or "chunked" for an upload.
+-- HOW is "discard", "save" or "chunks" for a download, "length", "chunked" or "function" for an
+-- upload: an open file, the same in chunks, or a function that reads it.
 
+local bodies = require "moonwire.body"
 local common = require "bench.clients.common"
 local http = require "moonwire.http"
 
@@ -38,6 +40,13 @@ function ways.length()
 end
 
 function ways.chunked()
+    local file = assert(io.open(path, "rb"))
+    local size = file:seek "end"
+    file:seek "set"
+    answered(assert(client:put(url, { body = bodies.file(file, { chunked = true }) })), size)
+end
+
+ways["function"] = function()
     local file = assert(io.open(path, "rb"))
     local size = file:seek "end"
     file:seek "set"

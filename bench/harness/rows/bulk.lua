@@ -30,7 +30,7 @@ local function row(name, work, at_most, commands)
         cases = function(site)
             site:need_big()
             local by_name, cost, cases = commands(site), per_gib(site), {}
-            for _, client in ipairs { "floor", "curl", "moonwire" } do
+            for _, client in ipairs { "floor", "curl", "moonwire", "moonwire, function" } do
                 if by_name[client] then
                     cases[#cases + 1] = {
                         name = client, command = by_name[client], wants = by_name.wants,
@@ -86,6 +86,8 @@ local function upload(how, ...)
             floor = floor(site, how, port, "/put", site.big),
             curl = curl_to("/dev/null", "-T", site.big, url, unpack(more)),
             moonwire = transfer(site, how, url, site.big),
+            ["moonwire, function"] = how == "chunked"
+                and transfer(site, "function", url, site.big) or nil,
         }
     end
 end
