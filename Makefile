@@ -188,7 +188,7 @@ check-oom:
 WRAPPED := $(patsubst spec/wrap/%.c,$(BUILD)/%/moonwire/core.so,$(wildcard spec/wrap/*.c))
 WRAP_guard_page := mw_h1_feed mw_h1_free
 WRAP_counted_calls := ev_timer_start ev_timer_stop ev_io_start ev_io_stop
-WRAP_no_shortcuts := sendfile sendfile64
+WRAP_no_shortcuts := sendfile splice
 WRAP_failing_alloc := malloc calloc realloc free uriParseSingleUriExA uriAddBaseUriExA uriFreeUriMembersA
 
 .PHONY: wrapped

@@ -354,9 +354,13 @@ function methods:save(path)
     if not file then
         return nil, file_failure(self, path, problem)
     end
-    local done, err = write_body(self, file, path)
+    local ran, done, err = pcall(write_body, self, file, path)
     local closed
     closed, problem = file:close()
+    if not ran then -- what the script's progress has raised
+        os.remove(name)
+        error(done, 0)
+    end
     if done and not closed then
         done, err = nil, file_failure(self, path, problem)
     end

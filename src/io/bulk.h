@@ -14,8 +14,20 @@
 /* Each moves at least 1 byte and at most `len`, or one step's worth, and counts
  * as one system call of the running thread's slice. */
 
-/* Receives bytes and drops them; else as mw_tcp_recv(). */
+/* Receives bytes and drops them; else as mw_tcp_recv().  While a fast peer has
+ * much more to send, mw_tcp_is_patient(): no event tells of a few bytes.  Who
+ * has waited for a moment then calls mw_tcp_look(). */
 int mw_tcp_drop(struct mw_tcp *tcp, uint64_t len, size_t *count);
+
+/* The same, but writes them where the file stands, flushed before.  The file
+ * may keep it waiting.  *is_file says of an error whether it is the file's;
+ * *count is then what has been received nevertheless.  MW_ESTATE: there can't
+ * be a pipe for it, so they are to be received. */
+int mw_tcp_save(
+    struct mw_tcp *tcp, int file, uint64_t len, size_t *count, bool *is_file);
+
+bool mw_tcp_is_patient(const struct mw_tcp *tcp);
+void mw_tcp_look(struct mw_tcp *tcp);
 
 /* Sends bytes of a regular file from `offset` on; MW_EOF when it ends there.
  * Where the system can't do it by itself the bytes are copied.  *is_file says

@@ -24,6 +24,35 @@
  * either way. */
 #define DRY_SECONDS 0.0001
 
+static void
+set_option(int fd, int level, int name, int value)
+{
+    (void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+/* -- what a body of its own has left ----------------------------------------
+ */
+
+/* Events tell of `low` bytes and more from here on, or of the end. */
+void
+mw_tcp_set_low(struct mw_tcp *tcp, int low)
+{
+    if (tcp->low == low)
+        return;
+    tcp->low = low;
+    set_option(tcp->fd, SOL_SOCKET, SO_RCVLOWAT, low);
+}
+
+void
+mw_tcp_close_pipe(struct mw_tcp *tcp)
+{
+    if (tcp->pipe[0] == -1)
+        return;
+    close(tcp->pipe[0]);
+    close(tcp->pipe[1]);
+    tcp->pipe[0] = tcp->pipe[1] = -1;
+}
+
 /* -- open and close -------------------------------------------------------- */
 
 static void
@@ -33,6 +62,7 @@ on_close(struct mw_handle *handle)
 
     mw_watch_deinit(&tcp->read);
     mw_watch_deinit(&tcp->write);
+    mw_tcp_close_pipe(tcp);
     close(tcp->fd);
     tcp->fd = -1;
     tcp->loop->tcps--;
@@ -44,6 +74,7 @@ mw_tcp_init(struct mw_tcp *tcp, struct mw_loop *loop)
     tcp->handle.on_close = on_close;
     tcp->loop = loop;
     tcp->fd = -1;
+    tcp->pipe[0] = tcp->pipe[1] = -1;
     mw_loop_ref(loop);
 }
 
@@ -114,6 +145,8 @@ take_fd(struct mw_tcp *tcp, int fd)
     tcp->fd = fd;
     tcp->sends = MW_TCP_SENDS;
     tcp->dry_at = 0;
+    tcp->low = 1;
+    tcp->busy = 0;
     mw_watch_init(&tcp->read, tcp->loop, fd, EV_READ);
     mw_watch_init(&tcp->write, tcp->loop, fd, EV_WRITE);
     tcp->loop->tcps++;
@@ -197,8 +230,8 @@ start_connect(int fd, const union mw_any_address *to, socklen_t len)
 }
 
 /* Whatever comes, an event will tell. */
-static void
-note_connected(struct mw_tcp *tcp)
+void
+mw_tcp_note_dry(struct mw_tcp *tcp)
 {
     tcp->read.is_dry = true;
     tcp->dry_at = mw_now();
@@ -229,7 +262,7 @@ mw_tcp_connect(struct mw_tcp *tcp, const struct mw_address *address,
         adopt(tcp, fd);
     else
         adopt_young(tcp, fd);
-    note_connected(tcp);
+    mw_tcp_note_dry(tcp);
     return err;
 }
 
@@ -245,7 +278,7 @@ mw_tcp_connect_result(struct mw_tcp *tcp)
         return mw_err_from_errno(errno);
     if (number != 0)
         return mw_err_from_errno(number);
-    note_connected(tcp);
+    mw_tcp_note_dry(tcp);
     return MW_OK;
 }
 
@@ -325,52 +358,47 @@ mw_tcp_before_send(struct mw_tcp *tcp)
         set_option(tcp->fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-static int
-recv_now(struct mw_tcp *tcp, char *data, size_t len, int flags, size_t *count)
+int
+mw_tcp_check_recv(const struct mw_tcp *tcp)
+{
+    if (mw_tcp_is_closed(tcp))
+        return MW_ECLOSED;
+    return tcp->read.is_dry || !mw_loop_slice_left(tcp->loop) ? MW_EAGAIN
+                                                              : MW_OK;
+}
+
+int
+mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
 {
     ssize_t got;
 
     assert(len > 0);
     if (mw_tcp_is_closed(tcp))
         return MW_ECLOSED;
-    got = recv(tcp->fd, data, len, flags);
+    mw_tcp_set_low(tcp, 1);
+    got = recv(tcp->fd, data, len, 0);
     if (got == -1)
         return mw_err_from_errno(errno);
     if (got == 0)
         return MW_EOF;
     *count = (size_t)got;
-    if ((size_t)got < len) {
-        tcp->read.is_dry = true;
-        tcp->dry_at = mw_now();
-    }
+    if ((size_t)got < len)
+        mw_tcp_note_dry(tcp);
     return MW_OK;
-}
-
-int
-mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
-{
-    return recv_now(tcp, data, len, 0, count);
-}
-
-int
-mw_tcp_recv_flagged(
-    struct mw_tcp *tcp, char *data, size_t len, int flags, size_t *count)
-{
-    int err;
-
-    if (!mw_tcp_is_closed(tcp) &&
-        (tcp->read.is_dry || !mw_loop_slice_left(tcp->loop)))
-        return MW_EAGAIN;
-    err = recv_now(tcp, data, len, flags, count);
-    if (err == MW_OK)
-        mw_loop_slice_use(tcp->loop);
-    return err;
 }
 
 int
 mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
 {
-    return mw_tcp_recv_flagged(tcp, data, len, 0, count);
+    int err = mw_tcp_check_recv(tcp);
+
+    if (err == MW_EAGAIN)
+        mw_tcp_set_low(tcp, 1);
+    if (err == MW_OK)
+        err = mw_tcp_recv_now(tcp, data, len, count);
+    if (err == MW_OK)
+        mw_loop_slice_use(tcp->loop);
+    return err;
 }
 
 void
@@ -432,15 +460,18 @@ mw_tcp_send(struct mw_tcp *tcp, const char *data, size_t len, size_t *count)
 void
 mw_tcp_guard(struct mw_tcp *tcp, double token)
 {
-    if (!mw_tcp_is_closed(tcp))
-        mw_watch_guard(&tcp->read, token);
+    if (mw_tcp_is_closed(tcp))
+        return;
+    mw_tcp_set_low(tcp, 1);
+    mw_tcp_close_pipe(tcp);
+    mw_watch_guard(&tcp->read, token);
 }
 
 void
 mw_tcp_guard_again(struct mw_tcp *tcp)
 {
-    if (!mw_tcp_is_closed(tcp))
-        mw_watch_guard_again(&tcp->read);
+    if (tcp->read.has_token)
+        mw_tcp_guard(tcp, tcp->read.token);
 }
 
 bool

@@ -20,6 +20,9 @@ struct mw_tcp {
     int fd;               /* owned; -1: closed */
     unsigned char sends;  /* counted up to MW_TCP_SENDS, where it is set */
     double dry_at;        /* when it was seen that all is read */
+    int low;              /* an event tells of no fewer bytes to read */
+    size_t busy;          /* bytes since `low` was looked at */
+    int pipe[2];          /* owned; -1: none */
     struct mw_watch read;
     struct mw_watch write;
 };
@@ -64,7 +67,7 @@ int mw_tcp_send_more(struct mw_tcp *tcp, const struct iovec *slices,
     size_t slice_count, size_t *count);
 
 /* Looks after an idle socket (mw_watch_guard), until somebody waits to read
- * from it or sends over it. */
+ * from it or sends over it; it keeps nothing of what it was used for. */
 void mw_tcp_guard(struct mw_tcp *tcp, double token);
 
 /* The same with the last token; nothing when there has been none. */
@@ -80,10 +83,14 @@ int mw_tcp_shutdown(struct mw_tcp *tcp);
 int mw_tcp_peer(struct mw_tcp *tcp, struct mw_address *address);
 int mw_tcp_name(struct mw_tcp *tcp, struct mw_address *address);
 
-/* For bulk.c: mw_tcp_recv() with flags of recv(), what goes before a system
+/* For bulk.c: from how many bytes on an event tells of them, the end of the
+ * pipe that a save went through, whether it may receive now (MW_OK, MW_EAGAIN,
+ * MW_ECLOSED), what follows when there was nothing, what goes before a system
  * call that sends, and what follows one that has sent something. */
-int mw_tcp_recv_flagged(
-    struct mw_tcp *tcp, char *data, size_t len, int flags, size_t *count);
+void mw_tcp_set_low(struct mw_tcp *tcp, int low);
+void mw_tcp_close_pipe(struct mw_tcp *tcp);
+int mw_tcp_check_recv(const struct mw_tcp *tcp);
+void mw_tcp_note_dry(struct mw_tcp *tcp);
 void mw_tcp_before_send(struct mw_tcp *tcp);
 void mw_tcp_sent(struct mw_tcp *tcp);
 

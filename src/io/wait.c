@@ -310,13 +310,6 @@ mw_watch_guard(struct mw_watch *watch, double token)
 }
 
 void
-mw_watch_guard_again(struct mw_watch *watch)
-{
-    if (watch->has_token)
-        mw_watch_guard(watch, watch->token);
-}
-
-void
 mw_loop_set_sentry(struct mw_loop *loop, struct mw_waiter *sentry)
 {
     loop->sentry = sentry;

@@ -95,9 +95,6 @@ bool mw_watch_is_busy(const struct mw_watch *watch);
 void mw_watch_guard(struct mw_watch *watch, double token);
 void mw_watch_unguard(struct mw_watch *watch);
 
-/* Guards with the last token; nothing when there has been none. */
-void mw_watch_guard_again(struct mw_watch *watch);
-
 /* The idle waiter that is begun, once, when a guard is stirred; the next one
  * is set when it has taken all tokens.  Borrowed until then or its deinit. */
 void mw_loop_set_sentry(struct mw_loop *loop, struct mw_waiter *sentry);

@@ -144,7 +144,17 @@ function Tcp:recv_into(h1) end
 --- only counts them.
 ---@param h1 moonwire.core.H1
 ---@return integer? n, integer? code
+---@return string? why "patient", with EAGAIN: a few bytes may be there nevertheless. Who has waited
+---  for a moment calls look()
 function Tcp:skip(h1) end
+--- The same, but they are written where the file stands; that may keep it waiting.
+---@param h1 moonwire.core.H1
+---@param file file*
+---@return integer? n, integer? code
+---@return string? why "patient", or "file": the error is the file's, which has not all that came
+function Tcp:save(h1, file) end
+--- Has skip and save ask the system again.
+function Tcp:look() end
 --- Sends data from byte `from` (1-based) on.
 ---@return integer? n how many bytes went out (> 0), integer? code
 function Tcp:send(data, from) end

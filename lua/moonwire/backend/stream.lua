@@ -1,5 +1,6 @@
 -- Streams: bytes in order over a socket object of a backend (moonwire.core.Tcp or the mock's). It
 -- tries a step and, when that would block, waits once through the backend; it knows no HTTP.
+local bulk = require "moonwire.backend.bulk"
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local steps = require "moonwire.backend.steps"
@@ -339,37 +340,6 @@ function methods:fill(h1, deadline)
     return read_error(self, code)
 end
 
--- Reads once by a step of the socket's that may take bytes of a body past the codec.
-local function pass(self, h1, deadline, step, ...)
-    if not step or self.buffer ~= "" then
-        return self:fill(h1, deadline)
-    end
-    check_reader(self)
-    while true do
-        local n, code = step(self.core, h1, ...)
-        if n then
-            return n
-        elseif code == EOF then
-            h1:feed_eof()
-            return nil
-        elseif code == EAGAIN then
-            code = wait_to_read(self, deadline)
-        end
-        if code < 0 then
-            return read_error(self, code)
-        end
-    end
-end
-
---- Reads as fill does, but what comes of a body may be dropped: the codec only counts it.
----@param h1 moonwire.core.H1 it must have said "need_data"
----@param deadline number?
----@return integer? n
----@return moonwire.Error? err
-function methods:skip(h1, deadline)
-    return pass(self, h1, deadline, self.core.skip)
-end
-
 --- Sends all that a codec has to say, waiting as needed.
 ---@param h1 moonwire.core.H1
 ---@param deadline number?
@@ -383,40 +353,6 @@ function methods:flush(h1, deadline, idle)
         local ok, code = self.core:send_from(h1)
         if ok then
             return true
-        elseif code ~= EAGAIN then
-            return write_error(self, code)
-        end
-        code = wait_to_write(self, idle and min(deadline, self.backend:now() + idle) or deadline)
-        if code < 0 then
-            return write_error(self, code)
-        end
-    end
-end
-
---- Whether flush_file can be called.
----@return boolean
-function methods:sends_files()
-    return self.core.send_file ~= nil
-end
-
---- As flush, where the codec has been told of bytes that come out of a file (h1:send_past).
----@param h1 moonwire.core.H1
----@param source {file: file*, offset: integer} its offset moves on
----@param deadline number?
----@param idle number? seconds that the peer may take nothing
----@return true? ok
----@return moonwire.Error|integer|nil err
----@return string? where "file": it is to blame, and err is a code; EOF: it has no more bytes
-function methods:flush_file(h1, source, deadline, idle)
-    check_writer(self)
-    deadline = deadline or huge
-    while true do
-        local ok, code, offset, where = self.core:send_file(h1, source.file, source.offset)
-        source.offset = offset
-        if ok then
-            return true
-        elseif where then
-            return nil, code, where
         elseif code ~= EAGAIN then
             return write_error(self, code)
         end
@@ -441,6 +377,15 @@ function methods:try_flush(h1)
     end
     return write_error(self, code)
 end
+
+bulk.add(methods, {
+    check_reader = check_reader,
+    check_writer = check_writer,
+    wait_to_read = wait_to_read,
+    wait_to_write = wait_to_write,
+    read_error = read_error,
+    write_error = write_error,
+})
 
 local function shake_hands(self, deadline)
     local socket = self.core

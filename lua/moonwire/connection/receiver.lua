@@ -212,9 +212,12 @@ local function fill_for_body(self, way, file)
     self.read_since = since
     while true do
         local stream = self.stream
-        local n, err = stream[way](stream, self.h1, min(since + idle, self.deadline), file)
+        local limit = min(since + idle, self.deadline)
+        local n, err, where = stream[way](stream, self.h1, limit, file)
         if n or not err then
             return true
+        elseif where then
+            return nil, errors.from_code(err, "body"), where
         end
         local now = backend:now()
         since = self.sender and now or self.sent_at or since
@@ -241,9 +244,9 @@ local function pull(self, response, way, step, argument)
         if event == "body" then
             return data
         elseif event == "need_data" then
-            local ok, err = fill_for_body(self, way, file)
+            local ok, err, whose = fill_for_body(self, way, file)
             if not ok then
-                return nil, err
+                return nil, err, whose
             end
         elseif event == "end" then
             M.complete(self, response, h1:trailers(), self.backend:now())
@@ -274,7 +277,7 @@ end
 ---@param self moonwire.Connection
 ---@return nil, moonwire.Error? err, string? where "file": it isn't the exchange that failed
 function M.pull_to_file(self, response, file)
-    return pull(self, response, "fill", self.h1.next_to_file, file)
+    return pull(self, response, "save", self.h1.next_to_file, file)
 end
 
 --- For response.lua: how much of the body the codec has not given out, where the framing says.
