@@ -1,4 +1,4 @@
--- Large bodies that are dropped or saved, over real sockets, where the system does that by itself.
+-- Large bodies that are dropped, saved or read, over real sockets, where the system does that by itself.
 
 local bulk = require "spec.support.bulk"
 local core = require "moonwire.core"
@@ -165,6 +165,19 @@ for _, case in ipairs(BODIES) do
             end)
             assert.is_true(first .. contents(path) == case[3])
             os.remove(path)
+        end)
+
+        it("is read in pieces that Lua's heap holds without the system", function()
+            against(twice(case[2]), function(connection)
+                local pieces, largest = {}, 0
+                for piece in request(connection):chunks() do
+                    pieces[#pieces + 1] = piece
+                    largest = math.max(largest, #piece)
+                end
+                assert.is_true(table.concat(pieces) == case[3])
+                assert.is_true(largest <= 64 * 1024, tostring(largest))
+                goes_on(connection, case)
+            end)
         end)
 
         it("stops at max_body", function()

@@ -137,7 +137,7 @@ int mw_h1_feed(struct mw_h1 *h1, const char *data, size_t len);
 void mw_h1_feed_eof(struct mw_h1 *h1);
 
 /* Room in the codec's own buffer to receive into (16 KiB, more when reads fill
- * it, 256 KiB at most).  Returns MW_OK, MW_ESTATE while earlier bytes are
+ * it, 512 KiB at most).  Returns MW_OK, MW_ESTATE while earlier bytes are
  * unread, or MW_ENOMEM.  Each success is followed by one mw_h1_commit() with
  * the number of bytes that came; with 0 the memory is given back, so that a
  * connection that waits holds none. */

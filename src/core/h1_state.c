@@ -12,7 +12,7 @@
 
 enum {
     SMALLEST_ROOM = 16 * 1024,
-    LARGEST_ROOM = 256 * 1024,
+    LARGEST_ROOM = 512 * 1024,
     KEPT_BLOCK = 8 * 1024 /* a head's memory kept for the next exchange */
 };
 

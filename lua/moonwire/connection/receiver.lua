@@ -10,6 +10,8 @@ local min = math.min
 
 local WEAK = { __mode = "v" }
 local CLOCK_SLACK = 0.001 -- seconds a timer may be early
+local PIECE = 32 * 1024 -- of a body at once, unless its reader says; Lua asks the system for
+-- memory for a large string alone, which costs more than to fill it
 local EARLY_REFUSAL = 300 -- from this status on, the rest of an upload is not wanted
 
 local M = {}
@@ -263,7 +265,7 @@ end
 ---@param self moonwire.Connection
 ---@return string? data nil: the end, moonwire.Error? err
 function M.pull(self, response, max)
-    return pull(self, response, "fill", self.h1.next, max)
+    return pull(self, response, "fill", self.h1.next, max or PIECE)
 end
 
 --- For response.lua: drops the rest of the body.
