@@ -1,4 +1,4 @@
--- Large bodies that are dropped, saved or read, over real sockets, where the system does that by itself.
+-- Large bodies that are dropped, saved or read, over real sockets; much of it is the system's work.
 
 local bulk = require "spec.support.bulk"
 local core = require "moonwire.core"
