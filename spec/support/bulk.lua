@@ -37,21 +37,27 @@ function M.with_file(times, f)
 end
 
 --- Runs client(connection) against peer(stream), in a loop that must be left clean.
----@param opts table? of the connection; or path: over a unix socket
+---@param opts table? of the connection; path: over a unix socket; tls: {server =, client =} options
 ---@return any result the peer's
 function M.against(peer, client, opts)
     return support.in_loop(function()
-        local path = opts and opts.path
+        local path, tls = opts and opts.path, opts and opts.tls
         local listener = path and assert(net.listen { path = path })
             or assert(net.listen("127.0.0.1", 0))
         local task = moonwire.spawn(function()
             local stream = assert(listener:accept())
+            if tls then
+                assert(stream:accept_tls(tls.server))
+            end
             local result = peer(stream)
             stream:close()
             return result
         end)
         local stream = path and assert(net.connect { path = path })
             or assert(net.connect("127.0.0.1", listener:address().port))
+        if tls then
+            assert(stream:start_tls(tls.client))
+        end
         local connection = connections.new(stream, opts)
         client(connection)
         connection:close()

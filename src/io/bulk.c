@@ -20,12 +20,12 @@
 /* What is copied in one step where the system can't do better. */
 #define COPY_STEP (128 * 1024)
 
-/* What is waited for at once, at most and at least; from which steps on, and
- * after how many bytes of them, a peer is fast. */
-#define LOW_MOST    (512 * 1024)
-#define LOW_LEAST   (96 * 1024)
-#define BUSY_STEP   (48 * 1024)
-#define BUSY_ENOUGH (2 * 1024 * 1024)
+/* What is waited for at once, at most and at least; and how many bytes in how
+ * many seconds make a peer fast. */
+#define LOW_MOST     (512 * 1024)
+#define LOW_LEAST    (64 * 1024)
+#define BUSY_BYTES   (2 * 1024 * 1024)
+#define BUSY_SECONDS 0.2
 
 /* What the system says of a file or socket that it can't do that with. */
 static bool
@@ -44,14 +44,10 @@ clip(uint64_t len, size_t most)
 /* -- receiving --------------------------------------------------------------
  */
 
-/* With `rest` bytes to come, after `got` of them.  A peer that fills a fraction
- * of its window while we read is fast, and each event costs more than what it
- * tells of: then it tells of more.  It never waits for what may not come: the
- * rest is larger, the window too, and the system tells of a full window and of
- * an end in any case. */
-static void
-adapt(struct mw_tcp *tcp, uint64_t rest, size_t got)
+void
+mw_tcp_adapt(struct mw_tcp *tcp, uint64_t rest, size_t got)
 {
+    double since = tcp->busy_since;
     int size = 0;
     socklen_t len = sizeof(size);
 
@@ -59,13 +55,13 @@ adapt(struct mw_tcp *tcp, uint64_t rest, size_t got)
         mw_tcp_set_low(tcp, 1);
         return;
     }
-    if (got < BUSY_STEP || tcp->low == LOW_MOST)
-        return;
     tcp->busy += got;
-    if (tcp->busy < BUSY_ENOUGH)
+    if (tcp->low == LOW_MOST || tcp->busy < BUSY_BYTES)
         return;
     tcp->busy = 0;
-    if (getsockopt(tcp->fd, SOL_SOCKET, SO_RCVBUF, &size, &len) == -1)
+    tcp->busy_since = mw_now();
+    if (tcp->busy_since - since > BUSY_SECONDS ||
+        getsockopt(tcp->fd, SOL_SOCKET, SO_RCVBUF, &size, &len) == -1)
         return;
     size /= 4;
     if (size > LOW_LEAST)
@@ -111,7 +107,7 @@ mw_tcp_drop(struct mw_tcp *tcp, uint64_t len, size_t *count)
     if ((size_t)got < most)
         mw_tcp_note_dry(tcp);
     mw_loop_slice_use(tcp->loop);
-    adapt(tcp, len - (size_t)got, (size_t)got);
+    mw_tcp_adapt(tcp, len - (size_t)got, (size_t)got);
     *count = (size_t)got;
     return MW_OK;
 }
@@ -210,7 +206,7 @@ mw_tcp_save(
     if (got == 0)
         return MW_EOF;
     mw_loop_slice_use(tcp->loop);
-    adapt(tcp, len - (size_t)got, (size_t)got);
+    mw_tcp_adapt(tcp, len - (size_t)got, (size_t)got);
     *count = (size_t)got;
     err = empty_pipe(tcp, file, (size_t)got);
     *is_file = err != MW_OK;

@@ -26,6 +26,12 @@ int mw_tcp_drop(struct mw_tcp *tcp, uint64_t len, size_t *count);
 int mw_tcp_save(
     struct mw_tcp *tcp, int file, uint64_t len, size_t *count, bool *is_file);
 
+/* For TLS, after `got` bytes with `rest` to come.  Each event costs more than
+ * the few packets it tells of: of a fast peer's it tells later.  It never waits
+ * for what may not come: the rest is larger, the window too, and the system
+ * tells of a full window and of an end in any case. */
+void mw_tcp_adapt(struct mw_tcp *tcp, uint64_t rest, size_t got);
+
 bool mw_tcp_is_patient(const struct mw_tcp *tcp);
 void mw_tcp_look(struct mw_tcp *tcp);
 

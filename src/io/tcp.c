@@ -147,6 +147,7 @@ take_fd(struct mw_tcp *tcp, int fd)
     tcp->dry_at = 0;
     tcp->low = 1;
     tcp->busy = 0;
+    tcp->busy_since = 0;
     mw_watch_init(&tcp->read, tcp->loop, fd, EV_READ);
     mw_watch_init(&tcp->write, tcp->loop, fd, EV_WRITE);
     tcp->loop->tcps++;
@@ -368,14 +369,13 @@ mw_tcp_check_recv(const struct mw_tcp *tcp)
 }
 
 int
-mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
+mw_tcp_recv_raw(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
 {
     ssize_t got;
 
     assert(len > 0);
     if (mw_tcp_is_closed(tcp))
         return MW_ECLOSED;
-    mw_tcp_set_low(tcp, 1);
     got = recv(tcp->fd, data, len, 0);
     if (got == -1)
         return mw_err_from_errno(errno);
@@ -385,6 +385,14 @@ mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
     if ((size_t)got < len)
         mw_tcp_note_dry(tcp);
     return MW_OK;
+}
+
+int
+mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
+{
+    if (!mw_tcp_is_closed(tcp))
+        mw_tcp_set_low(tcp, 1);
+    return mw_tcp_recv_raw(tcp, data, len, count);
 }
 
 int

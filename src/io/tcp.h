@@ -22,6 +22,7 @@ struct mw_tcp {
     double dry_at;        /* when it was seen that all is read */
     int low;              /* an event tells of no fewer bytes to read */
     size_t busy;          /* bytes since `low` was looked at */
+    double busy_since;    /* when that was */
     int pipe[2];          /* owned; -1: none */
     struct mw_watch read;
     struct mw_watch write;
@@ -52,8 +53,9 @@ int mw_tcp_accept(struct mw_tcp *tcp, struct mw_tcp *into);
 int mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count);
 
 /* The same, but it looks, whatever is known and whatever is left of the
- * running thread's slice. */
+ * running thread's slice; for TLS without a change of what events tell. */
 int mw_tcp_recv_now(struct mw_tcp *tcp, char *data, size_t len, size_t *count);
+int mw_tcp_recv_raw(struct mw_tcp *tcp, char *data, size_t len, size_t *count);
 
 /* Sends at least 1 byte. */
 int mw_tcp_send(

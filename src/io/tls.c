@@ -1,7 +1,5 @@
 /* tls.c - TLS sessions over a socket or over memory, in steps that never wait.
- *
- * OpenSSL reaches the bytes through a BIO of ours: so a send never raises
- * SIGPIPE, and the same session runs where there is no socket. */
+ */
 #include "io/tls.h"
 
 #include <assert.h>
@@ -11,132 +9,16 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "io/bulk.h"
 #include "io/tls_internal.h"
 
 /* The plain text of one record; less makes more system calls, more is cut. */
 #define RECORD 16384
 
-/* What is kept for the peer in memory before it has to be taken. */
-#define OUTPUT_MOST (64 * 1024)
-
-/* -- how OpenSSL moves bytes ----------------------------------------------- */
-
-static int
-memory_recv(struct mw_tls *tls, char *data, size_t len, size_t *count)
-{
-    size_t have = mw_buf_len(&tls->in);
-
-    if (have == 0)
-        return tls->has_in_ended ? MW_EOF : MW_EAGAIN;
-    if (len > have)
-        len = have;
-    memcpy(data, mw_buf_borrow(&tls->in), len);
-    mw_buf_consume(&tls->in, len);
-    *count = len;
-    return MW_OK;
-}
-
-static int
-memory_send(struct mw_tls *tls, const char *data, size_t len, size_t *count)
-{
-    if (mw_buf_len(&tls->out) >= OUTPUT_MOST)
-        return MW_EAGAIN;
-    *count = len;
-    return mw_buf_append(&tls->out, data, len);
-}
-
-/* What a BIO's method says to a step's code: 1, 0 at the end, -1 for what fails
- * or has to wait.  To OpenSSL 3.2 and later a write that says 0 went well. */
-static int
-bio_result(int err)
-{
-    if (err == MW_OK)
-        return 1;
-    return err == MW_EOF ? 0 : -1;
-}
-
-/* A socket that was emptied is asked again only once there was an event. */
-static int
-socket_recv(struct mw_tls *tls, char *data, size_t len, size_t *count)
-{
-    if (tls->tcp->read.is_dry && !tls->must_look)
-        return MW_EAGAIN;
-    return mw_tcp_recv_now(tls->tcp, data, len, count);
-}
-
-static int
-on_read(BIO *bio, char *data, size_t len, size_t *count)
-{
-    struct mw_tls *tls = BIO_get_data(bio);
-    int err;
-
-    BIO_clear_retry_flags(bio);
-    *count = 0;
-    err = tls->tcp != NULL ? socket_recv(tls, data, len, count)
-                           : memory_recv(tls, data, len, count);
-    if (err == MW_EAGAIN)
-        BIO_set_retry_read(bio);
-    else if (err != MW_OK)
-        tls->transport = err;
-    return bio_result(err);
-}
-
-static int
-on_write(BIO *bio, const char *data, size_t len, size_t *count)
-{
-    struct mw_tls *tls = BIO_get_data(bio);
-    int err;
-
-    BIO_clear_retry_flags(bio);
-    *count = 0;
-    err = tls->tcp != NULL ? mw_tcp_send(tls->tcp, data, len, count)
-                           : memory_send(tls, data, len, count);
-    if (err == MW_EAGAIN)
-        BIO_set_retry_write(bio);
-    else if (err != MW_OK)
-        tls->transport = err;
-    return bio_result(err);
-}
-
-static long
-on_control(BIO *bio, int command, long number, void *pointer)
-{
-    struct mw_tls *tls = BIO_get_data(bio);
-
-    (void)number;
-    (void)pointer;
-    switch (command) {
-    case BIO_CTRL_FLUSH:
-        return 1;
-    case BIO_CTRL_EOF: /* it makes "no more" out of a read that gave nothing */
-        return tls != NULL && tls->transport == MW_EOF;
-    default: /* OpenSSL's list is open */
-        return 0;
-    }
-}
-
-static int
-on_create(BIO *bio)
-{
-    BIO_set_init(bio, 1);
-    return 1;
-}
-
-BIO_METHOD *
-mw_tls_bio_method(void)
-{
-    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "moonwire");
-
-    if (method == NULL)
-        return NULL;
-    if (BIO_meth_set_read_ex(method, on_read) &&
-        BIO_meth_set_write_ex(method, on_write) &&
-        BIO_meth_set_ctrl(method, on_control) &&
-        BIO_meth_set_create(method, on_create))
-        return method;
-    BIO_meth_free(method);
-    return NULL;
-}
+/* What is asked of the socket at once where much is read, and what is dropped
+ * in one step. */
+#define MUCH      (128 * 1024)
+#define DROP_STEP (256 * 1024)
 
 /* -- steps ----------------------------------------------------------------- */
 
@@ -292,6 +174,7 @@ mw_tls_open(struct mw_tls *tls, struct mw_tls_ctx *ctx, struct mw_tcp *tcp,
     tls->tcp = tcp;
     tls->failed = tls->send_failed = MW_OK;
     tls->is_ready = tls->is_blocked = tls->wants_write = false;
+    tls->reads_much = false;
     tls->host = host != NULL ? copy_of(host) : NULL;
     tls->ssl = SSL_new(ctx->ssl);
     if ((tls->host != NULL || host == NULL) && tls->ssl != NULL)
@@ -369,8 +252,23 @@ mw_tls_handshake(struct mw_tls *tls)
     return MW_OK;
 }
 
+/* OpenSSL asks the socket for a record at a time, unless its buffer is larger.
+ * It gives the buffer back whenever it is empty, and this counts from the next
+ * one on. */
+static void
+read_much(struct mw_tls *tls, bool much)
+{
+    if (tls->reads_much == much)
+        return;
+    tls->reads_much = much;
+    SSL_set_default_read_buffer_len(tls->ssl, much ? MUCH : 0);
+}
+
+/* Reads up to `len` bytes into `data`; unless they are kept, each record's into
+ * its first RECORD bytes. */
 static int
-read_all(struct mw_tls *tls, char *data, size_t len, size_t *count)
+read_all(
+    struct mw_tls *tls, char *data, size_t len, bool is_kept, size_t *count)
 {
     int err = check_open(tls);
     size_t have = 0;
@@ -380,12 +278,17 @@ read_all(struct mw_tls *tls, char *data, size_t len, size_t *count)
         return err;
     if (!tls->is_ready)
         return MW_ESTATE;
+    read_much(tls, len >= MUCH);
     while (have < len) {
+        size_t left = len - have;
         size_t got = 0;
         int result;
 
+        if (!is_kept && left > RECORD)
+            left = RECORD;
         prepare(tls);
-        result = SSL_read_ex(tls->ssl, data + have, len - have, &got);
+        result =
+            SSL_read_ex(tls->ssl, is_kept ? data + have : data, left, &got);
         if (result != 1) {
             err = judge(tls, result);
             tls->is_blocked = true;
@@ -400,28 +303,58 @@ read_all(struct mw_tls *tls, char *data, size_t len, size_t *count)
     return MW_OK;
 }
 
+/* What is kept is wanted as soon as there is any. */
+static void
+hurry(struct mw_tls *tls)
+{
+    if (tls->tcp != NULL && !mw_tcp_is_closed(tls->tcp))
+        mw_tcp_set_low(tls->tcp, 1);
+}
+
 int
 mw_tls_recv_now(struct mw_tls *tls, char *data, size_t len, size_t *count)
 {
     int err;
 
+    hurry(tls);
     tls->must_look = true;
-    err = read_all(tls, data, len, count);
+    err = read_all(tls, data, len, true, count);
     tls->must_look = false;
     return err;
 }
 
-int
-mw_tls_recv(struct mw_tls *tls, char *data, size_t len, size_t *count)
+static int
+read_step(
+    struct mw_tls *tls, char *data, size_t len, bool is_kept, size_t *count)
 {
     struct mw_loop *loop = tls->tcp != NULL ? tls->tcp->loop : NULL;
     int err;
 
     if (loop != NULL && !mw_loop_slice_left(loop))
         return MW_EAGAIN;
-    err = read_all(tls, data, len, count);
+    err = read_all(tls, data, len, is_kept, count);
     if (loop != NULL && err == MW_OK)
         mw_loop_slice_use(loop);
+    return err;
+}
+
+int
+mw_tls_recv(struct mw_tls *tls, char *data, size_t len, size_t *count)
+{
+    hurry(tls);
+    return read_step(tls, data, len, true, count);
+}
+
+/* Into room for one record, which the processor then has at hand. */
+int
+mw_tls_drop(struct mw_tls *tls, uint64_t len, size_t *count)
+{
+    size_t step = len < DROP_STEP ? (size_t)len : DROP_STEP;
+    char room[RECORD];
+    int err = read_step(tls, room, step, false, count);
+
+    if (err == MW_OK && tls->tcp != NULL)
+        mw_tcp_adapt(tls->tcp, len - *count, *count);
     return err;
 }
 

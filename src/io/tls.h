@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/uio.h>
 
 #include "core/buf.h"
@@ -63,6 +64,7 @@ struct mw_tls {
     bool is_blocked;  /* all that is here has been read */
     bool wants_write; /* the last handshake or recv has to send first */
     bool must_look;   /* at the socket, though it was empty a moment ago */
+    bool reads_much;  /* several records at once */
     int transport;    /* the code the socket gave last, below 0 */
     int failed;       /* sticky */
     int send_failed;  /* sticky too, but what has come can still be read */
@@ -91,6 +93,9 @@ int mw_tls_handshake(struct mw_tls *tls);
  * socket that just ends MW_ETLS_TRUNCATED. */
 int mw_tls_recv(struct mw_tls *tls, char *data, size_t len, size_t *count);
 int mw_tls_recv_now(struct mw_tls *tls, char *data, size_t len, size_t *count);
+
+/* Receives bytes and drops them, a step's worth of `len`. */
+int mw_tls_drop(struct mw_tls *tls, uint64_t len, size_t *count);
 
 /* Sends at least 1 byte.  After MW_EAGAIN the next call must begin with the
  * same bytes. */

@@ -13,11 +13,8 @@
 #include "lua/tcp_lua.h"
 #include "lua/util.h"
 
-/* What `count` bytes past the codec, or the code, are to a script: their
- * number; or nil, the code, and "file" when the file is to blame, "patient"
- * when a few bytes may be there. */
-static int
-push_received(
+int
+mwL_push_received(
     lua_State *L, const struct mw_tcp *tcp, int err, size_t count, bool is_file)
 {
     if (err == MW_OK) {
@@ -47,7 +44,7 @@ l_tcp_skip(lua_State *L)
         return mwL_recv_into(L, &mwL_tcp_mover, tcp);
     err = mw_tcp_drop(tcp, past, &count);
     mw_h1_received_past(h1, count);
-    return push_received(L, tcp, err, count, false);
+    return mwL_push_received(L, tcp, err, count, false);
 }
 
 /* The stream of a file whose bytes were written past it is told where they
@@ -93,7 +90,7 @@ l_tcp_save(lua_State *L)
     if (err == MW_ESTATE)
         return mwL_recv_into(L, &mwL_tcp_mover, tcp);
     mw_h1_received_past(h1, count);
-    return push_received(L, tcp, err, count, is_file);
+    return mwL_push_received(L, tcp, err, count, is_file);
 }
 
 static int

@@ -24,6 +24,12 @@ int mwL_tcp_wait(
 /* Pushes address, port and family; nil and the code on an error. */
 int mwL_push_address(lua_State *L, int err, const struct mw_address *address);
 
+/* bulk_lua.c: pushes what `count` bytes past the codec, or the code, are to a
+ * script: their number; or nil, the code, and "file" when the file is to blame,
+ * "patient" when a few bytes may be there nevertheless. */
+int mwL_push_received(lua_State *L, const struct mw_tcp *tcp, int err,
+    size_t count, bool is_file);
+
 /* bulk_lua.c: adds its methods to the class. */
 void mwL_add_bulk(lua_State *L);
 

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/h1.h"
+#include "io/bulk.h"
+#include "lua/h1_lua.h"
 #include "lua/loop_lua.h"
 #include "lua/move_lua.h"
 #include "lua/tcp_lua.h"
@@ -256,6 +259,32 @@ l_tls_recv_into(lua_State *L)
 }
 
 static int
+l_tls_skip(lua_State *L)
+{
+    struct tls *tls = mwL_check(L, 1, &tls_type);
+    struct mw_h1 *h1 = mwL_check_h1(L, 2);
+    uint64_t past = mw_h1_past(h1);
+    size_t count = 0;
+    int err;
+
+    if (past < MW_BULK_LEAST || tls->tcp == NULL)
+        return mwL_recv_into(L, &mover, &tls->core);
+    err = mw_tls_drop(&tls->core, past, &count);
+    mw_h1_received_past(h1, count);
+    return mwL_push_received(L, tls->tcp, err, count, false);
+}
+
+static int
+l_tls_look(lua_State *L)
+{
+    struct tls *tls = mwL_check(L, 1, &tls_type);
+
+    if (tls->tcp != NULL)
+        mw_tcp_look(tls->tcp);
+    return 0;
+}
+
+static int
 l_tls_send(lua_State *L)
 {
     return mwL_send(L, &mover, check_tls(L));
@@ -481,6 +510,8 @@ mwL_open_tls(lua_State *L)
         {"recv", l_tls_recv},
         {"recv_now", l_tls_recv_now},
         {"recv_into", l_tls_recv_into},
+        {"skip", l_tls_skip},
+        {"look", l_tls_look},
         {"send", l_tls_send},
         {"send_from", l_tls_send_from},
         {"wait", l_tls_wait},
