@@ -205,7 +205,7 @@ mw_tcp_save(
     }
     if (got == 0)
         return MW_EOF;
-    mw_loop_slice_use(tcp->loop);
+    mw_loop_slice_use_for(tcp->loop, (size_t)got);
     mw_tcp_adapt(tcp, len - (size_t)got, (size_t)got);
     *count = (size_t)got;
     err = empty_pipe(tcp, file, (size_t)got);
@@ -281,7 +281,7 @@ mw_tcp_send_file(struct mw_tcp *tcp, int file, int64_t offset, uint64_t len,
         return mw_err_from_errno(errno);
     if (sent == 0)
         return MW_EOF;
-    mw_tcp_sent(tcp);
+    mw_tcp_sent(tcp, (size_t)sent);
     *count = (size_t)sent;
     return MW_OK;
 }

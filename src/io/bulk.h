@@ -11,8 +11,8 @@
 /* From here on it pays to leave the bytes where they are. */
 #define MW_BULK_LEAST (64 * 1024)
 
-/* Each moves at least 1 byte and at most `len`, or one step's worth, and counts
- * as one system call of the running thread's slice. */
+/* Each moves at least 1 byte and at most `len`, or one step's worth, which the
+ * running thread's slice is used for. */
 
 /* Receives bytes and drops them; else as mw_tcp_recv().  While a fast peer has
  * much more to send, mw_tcp_is_patient(): no event tells of a few bytes.  Who

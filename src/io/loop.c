@@ -26,6 +26,9 @@
 /* Between two looks at what is young. */
 #define GROWTH_SECONDS 1.0
 
+/* What one step of a slice may move, where bytes cost more than the call. */
+#define SLICE_BYTES (256 * 1024)
+
 #define LOOP_FLAGS (EVFLAG_NOENV | EVFLAG_NOSIGMASK | EVFLAG_NOTIMERFD)
 
 void
@@ -350,6 +353,12 @@ void
 mw_loop_slice_use(struct mw_loop *loop)
 {
     loop->slice--;
+}
+
+void
+mw_loop_slice_use_for(struct mw_loop *loop, size_t bytes)
+{
+    loop->slice -= 1 + (int)(bytes / SLICE_BYTES);
 }
 
 void

@@ -120,6 +120,10 @@ void mw_loop_slice_renew(struct mw_loop *loop);
 bool mw_loop_slice_left(const struct mw_loop *loop);
 void mw_loop_slice_use(struct mw_loop *loop);
 
+/* The same for a call that has worked on so many bytes: one for each 256 KiB,
+ * and one for the rest. */
+void mw_loop_slice_use_for(struct mw_loop *loop, size_t bytes);
+
 /* For other files of src/io: handles, and what can end a wait.  One that is
  * added young is given to on_grown, the same for all of a loop, when it is
  * between one and two seconds old and still there. */

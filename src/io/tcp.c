@@ -112,13 +112,6 @@ check_can_open(const struct mw_tcp *tcp)
     return tcp->fd == -1 ? MW_OK : MW_ESTATE;
 }
 
-/* None of the options can fail in a way that matters. */
-static void
-set_option(int fd, int level, int name, int value)
-{
-    (void)setsockopt(fd, level, name, &value, sizeof(value));
-}
-
 /* A vanished peer is found out some day. */
 static void
 set_keepalive(int fd)
@@ -410,9 +403,9 @@ mw_tcp_recv(struct mw_tcp *tcp, char *data, size_t len, size_t *count)
 }
 
 void
-mw_tcp_sent(struct mw_tcp *tcp)
+mw_tcp_sent(struct mw_tcp *tcp, size_t count)
 {
-    mw_loop_slice_use(tcp->loop);
+    mw_loop_slice_use_for(tcp->loop, count);
     mw_watch_unguard(&tcp->read);
 }
 
@@ -438,7 +431,7 @@ send_flagged(struct mw_tcp *tcp, const struct iovec *slices, size_t slice_count,
         sent = sendmsg(tcp->fd, &message, flags | MSG_NOSIGNAL);
     if (sent == -1)
         return mw_err_from_errno(errno);
-    mw_tcp_sent(tcp);
+    mw_tcp_sent(tcp, (size_t)sent);
     *count = (size_t)sent;
     return MW_OK;
 }

@@ -94,6 +94,6 @@ void mw_tcp_close_pipe(struct mw_tcp *tcp);
 int mw_tcp_check_recv(const struct mw_tcp *tcp);
 void mw_tcp_note_dry(struct mw_tcp *tcp);
 void mw_tcp_before_send(struct mw_tcp *tcp);
-void mw_tcp_sent(struct mw_tcp *tcp);
+void mw_tcp_sent(struct mw_tcp *tcp, size_t count);
 
 #endif

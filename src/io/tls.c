@@ -334,7 +334,7 @@ read_step(
         return MW_EAGAIN;
     err = read_all(tls, data, len, is_kept, count);
     if (loop != NULL && err == MW_OK)
-        mw_loop_slice_use(loop);
+        mw_loop_slice_use_for(loop, *count);
     return err;
 }
 
