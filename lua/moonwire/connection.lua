@@ -199,7 +199,6 @@ function methods:settle(now)
     if reason then
         self:shut(self.was_refused and "early_response" or reason)
         forget_exchange(self)
-        self.h1:close() -- only its counts are asked for from here on
         return
     end
     self.lifetime = timeout and min(timeout - 1, LIFETIME_LIMIT) or false

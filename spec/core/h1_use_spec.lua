@@ -329,20 +329,6 @@ describe("misuse of a codec", function()
         end)
     end)
 
-    it("is closed at any time, and counts for ever", function()
-        local h1 = client()
-        h1:feed "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab"
-        assert.equal("head", h1:next())
-        local before = { h1:bytes() }
-        h1:close()
-        h1:close()
-        assert.same(before, { h1:bytes() })
-        assert.is_true(before[1] > 0 and before[2] > 0)
-        local ok, problem = pcall(h1.next, h1)
-        assert.is_false(ok)
-        assert.matches("the codec was freed", problem)
-    end)
-
     it("survives a module that is loaded twice", function()
         local again = package.loaded["moonwire.core"]
         package.loaded["moonwire.core"] = nil

@@ -109,14 +109,11 @@ l_new(lua_State *L)
     return 1;
 }
 
-/* h1:close(), and __gc: its memory is free for the next codec. */
 static int
-l_h1_close(lua_State *L)
+l_h1_gc(lua_State *L)
 {
     struct mwL_h1 *object = mwL_check(L, 1, &h1_type);
 
-    if (object->h1 != NULL)
-        object->counts = mw_h1_counts(object->h1);
     mw_h1_free(object->h1);
     object->h1 = NULL;
     return 0;
@@ -385,10 +382,7 @@ l_h1_done(lua_State *L)
 static int
 l_h1_bytes(lua_State *L)
 {
-    struct mwL_h1 *object = mwL_check(L, 1, &h1_type);
-
-    return push_counts(
-        L, object->h1 != NULL ? mw_h1_counts(object->h1) : object->counts);
+    return push_counts(L, mw_h1_counts(check_h1(L)));
 }
 
 static int
@@ -418,11 +412,10 @@ mwL_open_h1(lua_State *L)
         {"finish", l_h1_finish},
         {"done", l_h1_done},
         {"bytes", l_h1_bytes},
-        {"close", l_h1_close},
         {"exchange_bytes", l_h1_exchange_bytes},
         {NULL, NULL},
     };
-    static const luaL_Reg meta[] = {{"__gc", l_h1_close}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", l_h1_gc}, {NULL, NULL}};
 
     mwL_class(L, MWL_H1, methods, meta);
     mwL_add_h1_reading(L);

@@ -17,7 +17,6 @@ struct mwL_h1 {
     bool holds_input;
     bool holds_body;
     bool holds_answer;
-    struct mw_h1_counts counts; /* once it is closed */
 };
 
 /* Anchors: what is lent stays alive in these slots of the object's table. */

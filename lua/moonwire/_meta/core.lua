@@ -429,9 +429,6 @@ function H1:reusable() end
 --- Readies a reusable codec for the next exchange (server: leftover bytes stay in line).
 ---@return true? ok, integer? code
 function H1:restart() end
---- Frees its memory at once. From then on only bytes() may be called, and tells what it did before.
---- Twice is harmless.
-function H1:close() end
 --- Ends the exchange: reusable, keep_alive and restart in one.
 ---@return boolean reusable the codec is ready for another exchange
 ---@return number|string|nil timeout of keep_alive; or the reason why it isn't
