@@ -91,12 +91,13 @@ end
 ---@param now number
 ---@return moonwire.Response
 function M.new(status, reason, version, head, text, connection, now)
-    local self = setmetatable({ -- with room for 8 fields: see connection.new
-        status = status, head = head, facts = facts_of(connection, reason, version),
-        started = 0, first_byte = 0, buffered = false, finished = false, body_text = false,
-    }, Response)
+    local self = { -- all 8 fields, constants: see connection.new
+        status = 0, head = false, facts = false, started = 0, first_byte = 0, buffered = false,
+        finished = false, body_text = false,
+    }
+    self.status, self.head, self.facts = status, head, facts_of(connection, reason, version)
     self.started, self.first_byte, self.buffered = connection.started, now, text
-    return self
+    return setmetatable(self, Response)
 end
 
 --- For connection.lua: the body didn't come along with the head.

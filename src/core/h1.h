@@ -242,6 +242,9 @@ const char *mw_h1_reuse_name(enum mw_h1_reuse reuse);
  * server role, bytes behind the message stay in line. */
 int mw_h1_restart(struct mw_h1 *h1);
 
+/* The same where it is reusable; returns what mw_h1_reusable() has said. */
+enum mw_h1_reuse mw_h1_finish(struct mw_h1 *h1);
+
 bool mw_h1_is_sent(const struct mw_h1 *h1);     /* to its last byte */
 bool mw_h1_is_received(const struct mw_h1 *h1); /* MW_H1_END was given */
 

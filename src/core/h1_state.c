@@ -348,13 +348,12 @@ clear_headers(struct mw_headers *h)
         mw_headers_clear(h);
 }
 
-int
-mw_h1_restart(struct mw_h1 *h1)
+/* Of a reusable codec. */
+static int
+restart(struct mw_h1 *h1)
 {
     bool client = h1->role == MW_H1_CLIENT;
 
-    if (mw_h1_reusable(h1) != MW_H1_REUSABLE)
-        return MW_ESTATE;
     if (client && h1->in != h1->in_end && mw_h1_next(h1, 1) < 0)
         return h1->error; /* only empty lines: can't happen */
     if (h1->in == h1->in_end)
@@ -379,6 +378,22 @@ mw_h1_restart(struct mw_h1 *h1)
     h1->body = (struct mw_slice){0};
     h1->facts = (struct head_facts){.ka_timeout = -1, .ka_max = -1};
     return MW_OK;
+}
+
+int
+mw_h1_restart(struct mw_h1 *h1)
+{
+    return mw_h1_reusable(h1) == MW_H1_REUSABLE ? restart(h1) : MW_ESTATE;
+}
+
+enum mw_h1_reuse
+mw_h1_finish(struct mw_h1 *h1)
+{
+    enum mw_h1_reuse reuse = mw_h1_reusable(h1);
+
+    if (reuse == MW_H1_REUSABLE && restart(h1) != MW_OK)
+        return MW_H1_BROKEN;
+    return reuse;
 }
 
 bool

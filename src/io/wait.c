@@ -67,15 +67,16 @@ stop_timer(struct mw_waiter *waiter)
  * itself again for the rest.  So a thread that waits a hundred times a second,
  * thirty seconds at most each time, touches the heap twice a minute. */
 static void
-start_timer(struct mw_waiter *waiter, double now)
+start_timer(struct mw_waiter *waiter)
 {
     struct ev_loop *ev = waiter->loop->ev;
-    double after = waiter->deadline - now;
+    double after;
 
     if (waiter->is_timer_on && ev_is_active(&waiter->timer) &&
         waiter->timer_at <= waiter->deadline)
         return;
     stop_timer(waiter);
+    after = waiter->deadline - mw_now();
     ev_now_update(ev); /* libev counts from there */
     ev_timer_set(&waiter->timer, after > 0 ? after : 0, 0);
     ev_timer_start(ev, &waiter->timer);
@@ -88,16 +89,14 @@ static void
 on_timer(struct ev_loop *ev, ev_timer *timer, int events)
 {
     struct mw_waiter *waiter = mw_container_of(timer, struct mw_waiter, timer);
-    double now;
 
     (void)ev;
     (void)events;
     stop_timer(waiter);
     if (waiter->state != MW_WAITER_PARKED || waiter->deadline == HUGE_VAL)
         return;
-    now = mw_now();
-    if (now < waiter->deadline)
-        start_timer(waiter, now);
+    if (mw_now() < waiter->deadline)
+        start_timer(waiter);
     else
         mw_waiter_end(waiter, MW_ETIMEOUT);
 }
@@ -190,19 +189,23 @@ mw_waiter_deinit(struct mw_waiter *waiter)
 }
 
 void
-mw_waiter_park(struct mw_waiter *waiter, double seconds)
+mw_waiter_park_until(struct mw_waiter *waiter, double deadline)
 {
-    double now;
-
     assert(waiter->state == MW_WAITER_IDLE && waiter->loop->ev != NULL);
     waiter->state = MW_WAITER_PARKED;
     waiter->loop->waiting++;
-    if (seconds == HUGE_VAL)
+    if (deadline == HUGE_VAL)
         return;
-    now = mw_now();
-    waiter->deadline = now + seconds;
+    waiter->deadline = deadline;
     mw_loop_arm(waiter->loop);
-    start_timer(waiter, now);
+    start_timer(waiter);
+}
+
+void
+mw_waiter_park(struct mw_waiter *waiter, double seconds)
+{
+    mw_waiter_park_until(
+        waiter, seconds == HUGE_VAL ? HUGE_VAL : mw_now() + seconds);
 }
 
 void

@@ -56,6 +56,9 @@ void mw_waiter_deinit(struct mw_waiter *waiter);
 /* Begins a wait of an idle waiter of an open loop; HUGE_VAL: no limit. */
 void mw_waiter_park(struct mw_waiter *waiter, double seconds);
 
+/* The same until a time of mw_now(). */
+void mw_waiter_park_until(struct mw_waiter *waiter, double deadline);
+
 /* Adds what can end the wait, right after mw_waiter_park(). */
 void mw_waiter_watch(struct mw_waiter *waiter, struct mw_watch *watch);
 

@@ -340,13 +340,12 @@ l_h1_restart(lua_State *L)
 int
 mwL_h1_finish(lua_State *L, struct mwL_h1 *object, int idx, bool *is_reusable)
 {
-    enum mw_h1_reuse reuse = mw_h1_reusable(object->h1);
+    enum mw_h1_reuse reuse;
     int64_t timeout;
     int64_t max;
 
-    mw_h1_keep_alive(object->h1, &timeout, &max);
-    if (reuse == MW_H1_REUSABLE && mw_h1_restart(object->h1) != MW_OK)
-        reuse = MW_H1_BROKEN;
+    mw_h1_keep_alive(object->h1, &timeout, &max); /* finishing forgets it */
+    reuse = mw_h1_finish(object->h1);
     *is_reusable = reuse == MW_H1_REUSABLE;
     lua_pushboolean(L, *is_reusable);
     if (!*is_reusable) {

@@ -150,7 +150,7 @@ mwL_answer(lua_State *L, const struct mwL_mover *mover, void *end)
     count = mwL_push_answer(L, object, 2);
     if (count < 8)
         return count;
-    lua_pushnumber(L, mw_now());
+    lua_pushnumber(L, mover->seen_at(end));
     return 9;
 }
 

@@ -21,6 +21,7 @@ struct mwL_mover {
     mwL_send_fn *send;
     bool (*is_quiet)(void *end, double now);
     void (*guard_again)(void *end);
+    double (*seen_at)(void *end); /* when the last receive was; or now */
 };
 
 /* end:recv_into(h1), end:send(data, from) and end:send_from(h1): see Tcp in

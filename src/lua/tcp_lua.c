@@ -210,11 +210,20 @@ guard_again(void *end)
     mw_tcp_guard_again(end);
 }
 
+static double
+seen_at(void *end)
+{
+    const struct mw_tcp *tcp = end;
+
+    return tcp->read.is_dry ? tcp->dry_at : mw_now();
+}
+
 const struct mwL_mover mwL_tcp_mover = {
     move_in,
     move_out,
     is_quiet,
     guard_again,
+    seen_at,
 };
 
 static int
@@ -269,7 +278,11 @@ mwL_tcp_wait(lua_State *L, struct mw_tcp *tcp, bool is_reader, bool is_writer)
     luaL_argcheck(
         L, thread->waiter.loop == tcp->loop, 2, "a thread of another loop");
     mwL_ensure_can_wait(L, thread, 2);
-    mw_waiter_park(&thread->waiter, seconds);
+    if (lua_isnoneornil(L, 5))
+        mw_waiter_park(&thread->waiter, seconds);
+    else
+        mw_waiter_park_until(
+            &thread->waiter, luaL_checknumber(L, 5) + seconds);
     if (is_reader)
         mw_waiter_watch(&thread->waiter, &tcp->read);
     if (is_writer)

@@ -245,11 +245,19 @@ guard_again(void *end)
     mw_tls_guard_again(end);
 }
 
+static double
+seen_at(void *end)
+{
+    (void)end;
+    return mw_now();
+}
+
 static const struct mwL_mover mover = {
     move_in,
     move_out,
     is_quiet,
     guard_again,
+    seen_at,
 };
 
 static int

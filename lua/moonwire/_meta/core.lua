@@ -193,9 +193,12 @@ function Tcp:finish(h1) end
 function Tcp:send_file(h1, file, offset) end
 --- Waits until the socket is readable ("read"), writable ("write") or either ("both").
 ---@param thread moonwire.core.Thread the calling thread
+---@param direction string
+---@param seconds number?
+---@param now number? the time they are counted from, where it is known
 ---@return integer code 0, ETIMEOUT, ECLOSED (tcp:close was called), or what thread:wake gave;
 ---  raises when another thread waits for that direction
-function Tcp:wait(thread, direction, seconds) end
+function Tcp:wait(thread, direction, seconds, now) end
 --- Nothing to read and no EOF: fit for another request (MSG_PEEK).
 ---@return boolean
 function Tcp:is_quiet() end

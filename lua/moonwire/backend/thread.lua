@@ -97,7 +97,7 @@ end
 ---@param object any
 ---@param step function?
 ---@param detail any
----@param now number?
+---@param now number? what `seconds` are counted from, where the step takes that (Tcp:wait)
 ---@return integer code
 function thread.park_checked(backend, deadline, object, step, detail, now)
     local current, active = state.current, state.active
@@ -130,7 +130,7 @@ function thread.park_checked(backend, deadline, object, step, detail, now)
         -- whoever runs next says so itself; code between the loop's turns is outside any task
         state.current = nil
         if step then
-            code = step(object, me.handle, detail, seconds)
+            code = step(object, me.handle, detail, seconds, now)
         else
             code = me.handle:wait(seconds)
         end
