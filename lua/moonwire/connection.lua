@@ -189,8 +189,13 @@ end
 --- For the connection's own parts: both messages are complete, or as complete as they will be.
 ---@package
 ---@param now number
-function methods:settle(now)
-    local reusable, timeout, max = self.stream:finish(self.h1)
+---@param reusable boolean? what stream:finish() gave, where that was called already
+---@param timeout number|string|nil
+---@param max integer?
+function methods:settle(now, reusable, timeout, max)
+    if reusable == nil then
+        reusable, timeout, max = self.stream:finish(self.h1)
+    end
     local reason = not reusable and timeout
     if reusable and (timeout and timeout <= 1 or max and max <= 1) then
         reason = "keep_alive_limit"

@@ -141,12 +141,12 @@ fault("bytes that come before the request are taken for its answer", "receiver",
 fault("a request that times out leaves its connection in use", "connection", "shut",
     function(shut)
         return function(self, reason)
-            if reason ~= "timeout" or not self.on_idle then
+            if reason ~= "timeout" or not self.keeper.on_idle then
                 return shut(self, reason)
             end
             self.state = "idle"
             self.last_used = self.backend:now()
-            self.on_idle(self)
+            self.keeper.on_idle(self)
         end
     end)
 

@@ -133,6 +133,12 @@ void mw_h1_free(struct mw_h1 *h1); /* NULL is allowed */
  * MW_H1_NEED_DATA. */
 int mw_h1_feed(struct mw_h1 *h1, const char *data, size_t len);
 
+/* What is unread of bytes that were lent moves to memory of the codec's own, or
+ * is forgotten: the codec then fails.  They need not stay any longer.  Without
+ * memory the first does as the second. */
+void mw_h1_own_input(struct mw_h1 *h1);
+void mw_h1_lose_input(struct mw_h1 *h1);
+
 /* No more bytes will come. */
 void mw_h1_feed_eof(struct mw_h1 *h1);
 

@@ -128,6 +128,40 @@ mw_h1_feed(struct mw_h1 *h1, const char *data, size_t len)
 }
 
 void
+mw_h1_lose_input(struct mw_h1 *h1)
+{
+    h1->in = h1->in_end = "";
+    h1->piece = (struct mw_slice){0};
+    mw_h1_fail(h1, MW_ENOMEM, "the bytes received");
+}
+
+void
+mw_h1_own_input(struct mw_h1 *h1)
+{
+    size_t len = (size_t)(h1->in_end - h1->in);
+    char *room;
+
+    if (h1->error != MW_OK) /* a chunk that nobody is given may be there */
+        h1->piece = (struct mw_slice){0};
+    assert(h1->piece.len == 0);
+    if (len == 0) {
+        h1->in = h1->in_end = "";
+        return;
+    }
+    room = malloc(len);
+    if (room == NULL) {
+        mw_h1_lose_input(h1);
+        return;
+    }
+    memcpy(room, h1->in, len);
+    free(h1->room); /* of bytes that are read */
+    h1->room = room;
+    h1->room_size = len;
+    h1->in = room;
+    h1->in_end = room + len;
+}
+
+void
 mw_h1_feed_eof(struct mw_h1 *h1)
 {
     h1->eof = true;

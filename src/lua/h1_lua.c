@@ -17,6 +17,10 @@ mwL_check_h1_object(lua_State *L, int idx)
     struct mwL_h1 *object = mwL_check(L, idx, &h1_type);
 
     luaL_argcheck(L, object->h1 != NULL, idx, "the codec was freed");
+    if (object->is_lent) {
+        object->is_lent = false;
+        mw_h1_lose_input(object->h1);
+    }
     return object;
 }
 

@@ -17,6 +17,7 @@ struct mwL_h1 {
     bool holds_input;
     bool holds_body;
     bool holds_answer;
+    bool is_lent; /* bytes of nobody's; an error was raised if it still is */
 };
 
 /* Anchors: what is lent stays alive in these slots of the object's table. */

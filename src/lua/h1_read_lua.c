@@ -10,9 +10,10 @@
 #include "lua/h1_lua.h"
 #include "lua/h1_object.h"
 
-/* Pieces of a body on the stack before they are joined. */
+/* Pieces of a body on the stack before they are joined; with a head's values
+ * and the arguments they stay below LUA_MINSTACK. */
 enum {
-    READY_PIECES = 16
+    READY_PIECES = 8
 };
 
 /* Upvalues of the methods that give events and heads: strings made once. */

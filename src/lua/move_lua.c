@@ -132,12 +132,43 @@ mwL_ask(lua_State *L, const struct mwL_mover *mover, void *end)
     return 2;
 }
 
+/* Into room that all share, where there is some: an answer is mostly whole, and
+ * then nothing of it is left to be kept. */
+static int
+receive_answer(const struct mwL_mover *mover, void *end, struct mwL_h1 *object)
+{
+    char *room = mover->room(end);
+    size_t len = 0;
+    int err;
+
+    if (room == NULL)
+        return receive(mover, end, object->h1, &len);
+    err = mw_h1_feed(object->h1, room, 0);
+    if (err == MW_OK)
+        err = mover->recv(end, room, MWL_ROOM, &len);
+    if (err != MW_OK)
+        return err;
+    object->is_lent = true;
+    return mw_h1_feed(object->h1, room, len);
+}
+
+static int
+end_exchange(lua_State *L, const struct mwL_mover *mover, void *end,
+    struct mwL_h1 *object)
+{
+    bool is_reusable;
+    int count = mwL_h1_finish(L, object, 2, &is_reusable);
+
+    if (is_reusable)
+        mover->guard_again(end);
+    return count;
+}
+
 int
 mwL_answer(lua_State *L, const struct mwL_mover *mover, void *end)
 {
     struct mwL_h1 *object = mwL_check_h1_object(L, 2);
-    size_t len;
-    int err = receive(mover, end, object->h1, &len);
+    int err = receive_answer(mover, end, object);
     int count;
 
     if (err == MW_EOF) {
@@ -148,21 +179,22 @@ mwL_answer(lua_State *L, const struct mwL_mover *mover, void *end)
         return 3;
     }
     count = mwL_push_answer(L, object, 2);
+    if (object->is_lent) {
+        object->is_lent = false;
+        mw_h1_own_input(object->h1);
+    }
     if (count < 8)
         return count;
     lua_pushnumber(L, mover->seen_at(end));
-    return 9;
+    if (!lua_toboolean(L, 3) || !mw_h1_is_received(object->h1))
+        return 9;
+    return 9 + end_exchange(L, mover, end, object);
 }
 
 int
 mwL_finish(lua_State *L, const struct mwL_mover *mover, void *end)
 {
-    bool is_reusable;
-    int count = mwL_h1_finish(L, mwL_check_h1_object(L, 2), 2, &is_reusable);
-
-    if (is_reusable)
-        mover->guard_again(end);
-    return count;
+    return end_exchange(L, mover, end, mwL_check_h1_object(L, 2));
 }
 
 void

@@ -14,6 +14,8 @@ struct mw_h1;
 typedef int mwL_send_fn(
     void *end, const struct iovec *slices, size_t slice_count, size_t *count);
 
+#define MWL_ROOM (64 * 1024)
+
 /* How bytes of one kind of end are moved; as mw_tcp_recv(),
  * mw_tcp_send_slices(), mw_tcp_is_quiet() and mw_tcp_guard_again(). */
 struct mwL_mover {
@@ -22,6 +24,7 @@ struct mwL_mover {
     bool (*is_quiet)(void *end, double now);
     void (*guard_again)(void *end);
     double (*seen_at)(void *end); /* when the last receive was; or now */
+    char *(*room)(void *end);     /* MWL_ROOM bytes that all share, or NULL */
 };
 
 /* end:recv_into(h1), end:send(data, from) and end:send_from(h1): see Tcp in
@@ -36,8 +39,8 @@ int mwL_send_slices(
     const struct mw_h1 *h1, mwL_send_fn *step, void *end, size_t *count);
 
 /* The steps of a whole exchange: end:ask(h1, head, text, coroutine, limit,
- * now), end:answer(h1) and end:finish(h1).  The second one's function has the
- * words of mwL_push_words() as its upvalues. */
+ * now), end:answer(h1, ends) and end:finish(h1).  The second one's function has
+ * the words of mwL_push_words() as its upvalues. */
 int mwL_ask(lua_State *L, const struct mwL_mover *mover, void *end);
 int mwL_answer(lua_State *L, const struct mwL_mover *mover, void *end);
 int mwL_finish(lua_State *L, const struct mwL_mover *mover, void *end);

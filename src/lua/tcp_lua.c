@@ -218,12 +218,22 @@ seen_at(void *end)
     return tcp->read.is_dry ? tcp->dry_at : mw_now();
 }
 
+static char *
+room(void *end)
+{
+    const struct mw_tcp *tcp = end;
+
+    return mw_tcp_is_closed(tcp) ? NULL
+                                 : mw_loop_room_borrow(tcp->loop, MWL_ROOM);
+}
+
 const struct mwL_mover mwL_tcp_mover = {
     move_in,
     move_out,
     is_quiet,
     guard_again,
     seen_at,
+    room,
 };
 
 static int
@@ -281,8 +291,7 @@ mwL_tcp_wait(lua_State *L, struct mw_tcp *tcp, bool is_reader, bool is_writer)
     if (lua_isnoneornil(L, 5))
         mw_waiter_park(&thread->waiter, seconds);
     else
-        mw_waiter_park_until(
-            &thread->waiter, luaL_checknumber(L, 5) + seconds);
+        mw_waiter_park_until(&thread->waiter, luaL_checknumber(L, 5) + seconds);
     if (is_reader)
         mw_waiter_watch(&thread->waiter, &tcp->read);
     if (is_writer)

@@ -252,12 +252,23 @@ seen_at(void *end)
     return mw_now();
 }
 
+static char *
+room(void *end)
+{
+    const struct tls *tls = mw_container_of(end, struct tls, core);
+
+    return tls->tcp == NULL || mw_tcp_is_closed(tls->tcp)
+               ? NULL
+               : mw_loop_room_borrow(tls->tcp->loop, MWL_ROOM);
+}
+
 static const struct mwL_mover mover = {
     move_in,
     move_out,
     is_quiet,
     guard_again,
     seen_at,
+    room,
 };
 
 static int

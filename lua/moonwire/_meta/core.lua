@@ -175,9 +175,10 @@ function Tcp:send_from(h1) end
 function Tcp:ask(h1, head, text, co, limit, now) end
 --- Receives once, and gives what the codec says of it: recv_into, feed_eof and next_answer in one.
 ---@param h1 moonwire.core.H1
+---@param ends boolean? finish() as well, if the exchange is complete with it
 ---@return string? event, any ... what next_answer gives, and behind a head's eight values the
----  time; nil, code, "socket" where it is the socket that has nothing
-function Tcp:answer(h1) end
+---  time, and what finish() gives; nil, code, "socket" where it is the socket that has nothing
+function Tcp:answer(h1, ends) end
 --- h1:finish(); when another exchange may follow, the socket is guarded again with the last token.
 ---@param h1 moonwire.core.H1
 ---@return boolean reusable, number|string|nil timeout_or_reason, integer? max

@@ -278,12 +278,15 @@ end
 ---@param h1 moonwire.core.H1 it must have said "need_data", or have been asked
 ---@param deadline number?
 ---@param asked number? the time, for who has just asked: the answer can't be there yet
+---@param ends boolean? an exchange that is complete with it may be ended at once, as by finish()
 ---@return string? event
 ---@return any status_or_error, string? reason, string? http_version
 ---@return moonwire.core.Headers? headers
 ---@return string? text, string? after, any detail
 ---@return number? now
-function methods:answer(h1, deadline, asked)
+---@return boolean? reusable, number|string|nil timeout_or_reason, integer? max as from finish(),
+---  where the exchange was ended
+function methods:answer(h1, deadline, asked, ends)
     check_reader(self)
     local buffer = self.buffer
     if buffer ~= "" then
@@ -293,10 +296,11 @@ function methods:answer(h1, deadline, asked)
     end
     local code = asked and wait_to_read(self, deadline, asked) or 0
     while code >= 0 do
-        local event, status, reason, version, headers, text, after, detail, now
-            = self.steps:answer(h1)
+        local event, status, reason, version, headers, text, after, detail, now, reusable, why, max
+            = self.steps:answer(h1, ends)
         if event or reason ~= "socket" then
-            return event, status, reason, version, headers, text, after, detail, now
+            return event, status, reason, version, headers, text, after, detail, now, reusable, why,
+                max
         end
         code = status == EAGAIN and wait_to_read(self, deadline) or status
     end

@@ -125,7 +125,7 @@ local function check_size(self)
 end
 
 -- What has come along with the head: so a small response needs no reader.
-local function take_ready_body(self, response, after, detail, now)
+local function take_ready_body(self, response, after, detail, now, reusable, why, max)
     if response.buffered and (self.max_body or self.progress) and not check_size(self) then
         return
     elseif after == "end" then
@@ -135,7 +135,7 @@ local function take_ready_body(self, response, after, detail, now)
             response.trailers = detail
         end
         if not self.sender then
-            self:settle(now)
+            self:settle(now, reusable, why, max)
         end
     elseif after == "upgraded" then
         response:finish(nil, now)
@@ -145,8 +145,10 @@ local function take_ready_body(self, response, after, detail, now)
     end
 end
 
--- Makes a response of its head, with what has come of the body.
-local function make_response(self, status, reason, version, headers, text, after, detail, now)
+-- Makes a response of its head, with what has come of the body, and of how the exchange was ended
+-- if it was.
+local function make_response(self, status, reason, version, headers, text, after, detail, now,
+    reusable, why, max)
     now = now or self.backend:now()
     self.has_head = true
     local held_back = false
@@ -164,7 +166,7 @@ local function make_response(self, status, reason, version, headers, text, after
     if self.sender or self.was_refused then
         response.upload_complete = false
     end
-    take_ready_body(self, response, after, detail, now)
+    take_ready_body(self, response, after, detail, now, reusable, why, max)
     if not response.finished then
         self.current = self.current or setmetatable({ response = response }, WEAK)
         responses.watch(response, self)
@@ -177,13 +179,15 @@ end
 ---@return moonwire.Response? response, moonwire.Error? err
 function M.receive(self)
     local h1, stream, asked = self.h1, self.stream, self.sent_at
-    local event, status, reason, version, headers, text, after, detail, now
+    local ends = not (self.sender or self.write_error or self.trace or self.max_body
+        or self.progress) -- else there is something to be done before
+    local event, status, reason, version, headers, text, after, detail, now, reusable, why, max
     while true do
         if event == "informational" then -- more may be here behind it
             event, status, reason, version, headers, text, after, detail = h1:next_answer()
         else
-            event, status, reason, version, headers, text, after, detail, now
-                = stream:answer(h1, head_limit(self), asked)
+            event, status, reason, version, headers, text, after, detail, now, reusable, why, max
+                = stream:answer(h1, head_limit(self), asked, ends)
             asked = nil
             if not self.sent_at and reason ~= "stream" and came_unasked(self) then
                 return self:fail(failure.unsolicited())
@@ -199,7 +203,7 @@ function M.receive(self)
             end
             if event == "head" then
                 return make_response(self, status, reason, version, headers, text, after, detail,
-                    now)
+                    now, reusable, why, max)
             end
             take_informational(self, status, headers)
         end
