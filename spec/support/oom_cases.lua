@@ -241,6 +241,31 @@ describe("out of memory for receiving", function()
         assert.equal(#request, (tcp:recv_into(h1)))
         assert.equal("head", (h1:next()))
     end)
+
+    it("is told wherever an answer needs some, and when more is left behind a head", function()
+        local headers = core.headers()
+        headers:add("Host", "h")
+        local head = core.request_head("GET", "/", headers)
+        local answers = "HTTP/1.1 103 E\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        local n = 0
+        repeat
+            n = n + 1
+            local h1 = core.h1 "client"
+            assert.equal(0, (tcp:ask(h1, head, nil, nil, math.huge)))
+            assert(peer:recv_now())
+            assert.equal(#answers, (peer:send(answers)))
+            assert.equal(0, tcp:wait(loop:thread(), "read", 5))
+            arm(n)
+            local event, code = tcp:answer(h1)
+            if event == "informational" then
+                event, code = h1:next_answer()
+            end
+            local failed = disarm()
+            assert.same(failed > 0 and { nil, ENOMEM } or { "head", 200 }, { event, code })
+            tcp:recv_now() -- when there was no room for it
+        until failed == 0
+        assert.is_true(n > 3, n)
+    end)
 end)
 
 -- One of everything.

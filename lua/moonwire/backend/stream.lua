@@ -436,7 +436,8 @@ end
 
 --- Goes over to TLS, as a client, and returns once the handshake is done. When that fails the
 --- stream is closed. Bytes that were read ahead are refused: they came unprotected.
----@param opts moonwire.TlsOptions|moonwire.TlsContext with server_name: whom the certificate names
+---@param opts moonwire.TlsOptions|moonwire.TlsContext with server_name, whom the certificate names;
+---  the files of one and the same table are read once, unless something in it is changed
 ---@param deadline number?
 ---@param session moonwire.core.TlsSession? of an earlier connection; it is used up
 ---@return true? ok

@@ -214,8 +214,50 @@ function tls.server_context(opts, level)
     return made and setmetatable({ core = made }, ServerContext), err
 end
 
+-- What was made of options tables, as long as a table is there and stays as it was then.
+local kept = setmetatable({}, { __mode = "k" }) ---@type table<table, {context: table, opts: table}>
+
+-- A copy of options that are nothing but numbers, strings and booleans, and whether another table
+-- says the same.
+local function copy_plain(opts)
+    local copy = {}
+    for name, value in pairs(opts) do
+        if type(value) == "table" then
+            return nil
+        end
+        copy[name] = value
+    end
+    return copy
+end
+
+local function says_the_same(copy, opts)
+    for name, value in pairs(opts) do
+        if copy[name] ~= value then
+            return false
+        end
+    end
+    for name in pairs(copy) do
+        if opts[name] == nil then
+            return false
+        end
+    end
+    return true
+end
+
+-- The context of an options table. To make one takes reading the CAs, as long as 100 requests do.
+local function context_of(opts, level)
+    local known = kept[opts]
+    if known and says_the_same(known.opts, opts) then
+        return known.context
+    end
+    local context, err = tls.context(opts, level + 1)
+    local copy = context and copy_plain(opts)
+    kept[opts] = copy and { context = context, opts = copy }
+    return context, err
+end
+
 --- The context that options stand for, and whom the certificate must name; raises when they are
---- wrong.
+--- wrong. The same table gives the same context as long as nothing in it changes.
 ---@param opts moonwire.TlsOptions|moonwire.TlsContext
 ---@param level integer whose fault a wrong value is: 1 the caller
 ---@return moonwire.TlsContext context, string host
@@ -224,7 +266,7 @@ function tls.context_and_host(opts, level)
     if getmetatable(opts) ~= Context then
         local err
         errors.check(level + 1, "opts", "table", opts)
-        context, err = tls.context(opts, level + 1)
+        context, err = context_of(opts, level + 1)
         if not context then
             error(err.message, level + 1)
         end
