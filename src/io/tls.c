@@ -264,6 +264,14 @@ read_much(struct mw_tls *tls, bool much)
     SSL_set_default_read_buffer_len(tls->ssl, much ? MUCH : 0);
 }
 
+/* Whether another SSL_read() could only say that there is nothing. */
+static bool
+is_drained(const struct mw_tls *tls)
+{
+    return tls->tcp != NULL && mw_tcp_check_recv(tls->tcp) == MW_EAGAIN &&
+           !SSL_has_pending(tls->ssl);
+}
+
 /* Reads up to `len` bytes into `data`; unless they are kept, each record's into
  * its first RECORD bytes. */
 static int
@@ -296,6 +304,11 @@ read_all(
         }
         tls->is_blocked = false;
         have += got;
+        if (is_drained(tls)) {
+            tls->is_blocked = true;
+            tls->wants_write = false;
+            break;
+        }
     }
     if (have == 0)
         return err;
