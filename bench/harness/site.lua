@@ -47,6 +47,12 @@ http {
             add_header X-Request-Id '0123456789abcdef';
             return 200 "%(page)";
         }
+        location = /each {
+            add_header ETag '"5f2a-1c8e"';
+            add_header Cache-Control 'max-age=60';
+            add_header X-Request-Id $request_id;
+            return 200 "%(page)";
+        }
         location = /big { alias %(big); }
     }
 }

@@ -55,6 +55,8 @@ function many.cases(site, options)
         { name = "moonwire connection",
             command = script(site, "get", "connection", site.url, 50, n) },
         { name = "moonwire client", command = script(site, "get", "client", site.url, 50, n) },
+        { name = "connection, new heads", optional = true,
+            command = script(site, "get", "connection", site.url:gsub("/s$", "/each"), 50, n) },
         { name = "luv, by hand", optional = true, command = peer(site, "luv", port, 50, n) },
         { name = "copas, by hand", optional = true,
             command = peer(site, "copas", port, 50, share(options, 60000)) },
