@@ -78,7 +78,8 @@ BYTECODE := $(MODULES:%.lua=$(BUILD)/bytecode/%.o)
 LINK_CORE = $(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,nodelete -shared -pthread -Wl,--as-needed \
 	-Wl,--version-script=src/moonwire.map -o $(CORE) $(OBJ) $(CORE_LIBS)
 LINK_MAIN = $(CC) $(CFLAGS) $(LDFLAGS) -pthread -Wl,-E -o $(MAIN) $(MAIN_OBJ) $(SAN_OBJ) $(BYTECODE) $(LUA_LIBS)
-LINK_EDITOR = $(CC) $(CFLAGS) $(LDFLAGS) -shared -o $(EDITOR) $(EDITOR_OBJ) $(EDITOR_LIBS)
+LINK_EDITOR = $(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,nodelete -shared -o $(EDITOR) $(EDITOR_OBJ) \
+	$(EDITOR_LIBS)
 
 .PHONY: all demo test check check-lint check-format check-warnings check-cppcheck check-globals \
 	check-san floors format install uninstall clean FORCE
