@@ -158,25 +158,26 @@ l_editor_add(lua_State *L)
 
 /* editor:load(path), editor:save(path) -> whether it could */
 static int
-l_editor_load(lua_State *L)
+move_history(lua_State *L, int operation)
 {
     const char *path = luaL_checkstring(L, 2);
     HistEvent event;
 
     lua_pushboolean(
-        L, history(check_editor(L)->history, &event, H_LOAD, path) != -1);
+        L, history(check_editor(L)->history, &event, operation, path) != -1);
     return 1;
+}
+
+static int
+l_editor_load(lua_State *L)
+{
+    return move_history(L, H_LOAD);
 }
 
 static int
 l_editor_save(lua_State *L)
 {
-    const char *path = luaL_checkstring(L, 2);
-    HistEvent event;
-
-    lua_pushboolean(
-        L, history(check_editor(L)->history, &event, H_SAVE, path) != -1);
-    return 1;
+    return move_history(L, H_SAVE);
 }
 
 static int

@@ -3,7 +3,6 @@
 local bodies = require "moonwire.body"
 local bulk = require "spec.support.bulk"
 local certs = require "spec.support.certs"
-local moonwire = require "moonwire"
 
 local TEXT, SIZE = bulk.text, bulk.size
 local TIMES = 6
@@ -89,14 +88,7 @@ for _, version in ipairs { "1.2", "1.3" } do
         it("may become slow: a few bytes are progress too", function()
             against(function(stream)
                 assert(stream:read_until "\r\n\r\n")
-                assert(stream:write(LENGTH .. ALL:sub(1, 4 * SIZE)))
-                local from = 4 * SIZE + 1
-                for _ = 1, 20 do
-                    moonwire.sleep(0.02)
-                    stream:write(ALL:sub(from, from + 99))
-                    from = from + 100
-                end
-                stream:write(ALL:sub(from))
+                bulk.write_slowly(stream, LENGTH, ALL, 4 * SIZE)
             end, function(connection)
                 local response = assert(connection:request(bulk.request "GET",
                     { idle_timeout = 0.2 }))

@@ -200,20 +200,29 @@ for _, case in ipairs(BODIES) do
 end
 
 describe("a large body that doesn't come to its end", function()
-    -- Holds that both ways of reading fail, and leave no file.
-    local function fails(bytes, then_do, opts, check)
+    -- Runs client(connection, read, response) against a peer, with both ways of reading; neither
+    -- leaves a file.
+    local function both_ways(peer, client, opts)
         for _, how in ipairs { "discard", "save" } do
-            against(beginning(bytes, then_do), function(connection)
+            against(peer, function(connection)
                 local response = request(connection, opts and opts())
-                local ok, err = response[how](response, folder .. "/saved")
-                assert.is_nil(ok)
-                check(err)
-                assert.is_true(connection:is_closed())
-                local _, again = response:read()
-                assert.equal(err, again)
+                client(connection, function()
+                    return response[how](response, folder .. "/saved")
+                end, response)
             end)
             only()
         end
+    end
+
+    local function fails(bytes, then_do, opts, check)
+        both_ways(beginning(bytes, then_do), function(connection, read, response)
+            local ok, err = read()
+            assert.is_nil(ok)
+            check(err)
+            assert.is_true(connection:is_closed())
+            local _, again = response:read()
+            assert.equal(err, again)
+        end, opts)
     end
 
     local function wait(stream)
@@ -230,20 +239,14 @@ describe("a large body that doesn't come to its end", function()
     end)
 
     it("is an error when the connection is reset", function()
-        for _, how in ipairs { "discard", "save" } do
-            against(function(stream)
-                asked(stream)
-                stream:write(LENGTH .. ALL:sub(1, 4 * SIZE))
-                moonwire.sleep(0.05) -- by then there is something unread: that makes it a reset
-            end, function(connection)
-                local response = request(connection)
-                connection.stream:write "something that nobody reads"
-                local ok, err = response[how](response, folder .. "/saved")
-                assert.is_nil(ok)
-                assert.equal("closed", err.kind)
-            end)
-            only()
-        end
+        both_ways(beginning(4 * SIZE, function()
+            moonwire.sleep(0.05) -- by then there is something unread: that makes it a reset
+        end), function(connection, read)
+            connection.stream:write "something that nobody reads"
+            local ok, err = read()
+            assert.is_nil(ok)
+            assert.equal("closed", err.kind)
+        end)
     end)
 
     it("is an error at the deadline", function()
@@ -270,48 +273,29 @@ describe("a large body that doesn't come to its end", function()
     end)
 
     it("is an error when its reader is cancelled", function()
-        for _, how in ipairs { "discard", "save" } do
-            against(beginning(4 * SIZE, wait), function(connection)
-                local response = request(connection)
-                local _, err = moonwire.timeout(0.05, function()
-                    return response[how](response, folder .. "/saved")
-                end)
-                assert.is_true(err.kind == "cancelled" or err.kind == "timeout")
-                assert.is_true(connection:is_closed())
-            end)
-            only()
-        end
+        both_ways(beginning(4 * SIZE, wait), function(connection, read)
+            local _, err = moonwire.timeout(0.05, read)
+            assert.is_true(err.kind == "cancelled" or err.kind == "timeout")
+            assert.is_true(connection:is_closed())
+        end)
     end)
 
     it("is an error when the connection is closed on this side", function()
-        for _, how in ipairs { "discard", "save" } do
-            against(beginning(4 * SIZE, wait), function(connection)
-                local response = request(connection)
-                local task = moonwire.spawn(function()
-                    return response[how](response, folder .. "/saved")
-                end)
-                moonwire.sleep(0.05)
-                connection:close()
-                local ok, err = task:join()
-                assert.is_nil(ok)
-                assert.equal("closed", err.kind)
-            end)
-            only()
-        end
+        both_ways(beginning(4 * SIZE, wait), function(connection, read)
+            local task = moonwire.spawn(read)
+            moonwire.sleep(0.05)
+            connection:close()
+            local ok, err = task:join()
+            assert.is_nil(ok)
+            assert.equal("closed", err.kind)
+        end)
     end)
 
     it("is none when it becomes slow: a few bytes are progress too", function()
         for _, how in ipairs { "discard", "save" } do
             against(function(stream)
                 asked(stream)
-                stream:write(LENGTH .. ALL:sub(1, 4 * SIZE))
-                local from = 4 * SIZE + 1
-                for _ = 1, 20 do
-                    moonwire.sleep(0.02)
-                    stream:write(ALL:sub(from, from + 99))
-                    from = from + 100
-                end
-                stream:write(ALL:sub(from))
+                bulk.write_slowly(stream, LENGTH, ALL, 4 * SIZE)
             end, function(connection)
                 local response = request(connection, { idle_timeout = 0.2 })
                 assert(response[how](response, folder .. "/saved"))
@@ -323,20 +307,16 @@ describe("a large body that doesn't come to its end", function()
     end)
 
     it("leaves nothing behind when progress raises", function()
-        for _, how in ipairs { "discard", "save" } do
-            against(beginning(4 * SIZE, wait), function(connection)
-                local response = request(connection, { progress = function(bytes)
-                    if bytes > SIZE then
-                        error "enough"
-                    end
-                end })
-                assert.error_matches(function()
-                    response[how](response, folder .. "/saved")
-                end, "enough")
-                assert.is_true(connection:is_closed())
-            end)
-            only()
-        end
+        both_ways(beginning(4 * SIZE, wait), function(connection, read)
+            assert.error_matches(read, "enough")
+            assert.is_true(connection:is_closed())
+        end, function()
+            return { progress = function(bytes)
+                if bytes > SIZE then
+                    error "enough"
+                end
+            end }
+        end)
     end)
 end)
 

@@ -67,6 +67,19 @@ function M.against(peer, client, opts)
     end)
 end
 
+--- Writes a response whose body is slow in the middle: behind its first bytes 20 times 100 come, a
+--- fiftieth of a second apart, then the rest.
+function M.write_slowly(stream, head, body, first)
+    assert(stream:write(head .. body:sub(1, first)))
+    local from = first + 1
+    for _ = 1, 20 do
+        moonwire.sleep(0.02)
+        stream:write(body:sub(from, from + 99))
+        from = from + 100
+    end
+    stream:write(body:sub(from))
+end
+
 --- A request.
 function M.request(method, body)
     return requests.new { method = method, url = "http://h/", body = body }
