@@ -253,6 +253,9 @@ local outside = {
     ["string.buffer"] = true, ["table.new"] = true, ["table.clear"] = true,
 }
 
+-- What comes with nginx's Lua module.
+local of_nginx = { ["resty.core.base"] = true, ["ngx.semaphore"] = true, ["ngx.ssl"] = true }
+
 -- What examples and the benchmark's scripts, as users write them, may require of moonwire.
 local public = {
     moonwire = true, ["moonwire.http"] = true, ["moonwire.request"] = true,
@@ -285,7 +288,8 @@ local graph = {} -- module -> { {module, file, line} ... }
 
 local function check_arrow(file, number, from, to)
     if not to:find("^moonwire") then
-        if not outside[to] then
+        local is_known = outside[to] or from == "moonwire.backend.ngx" and of_nginx[to]
+        if not is_known then
             complain(file, number, 'requires "' .. to .. '", which moonwire does not depend on')
         end
         return

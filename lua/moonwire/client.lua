@@ -1,11 +1,11 @@
 -- client.lua - from one call to one response: makes the request, sends it over a connection of its
 -- supply, and once more where that is harmless. It never looks at bytes.
 
-local ahead = require "moonwire.client.ahead"
 local backends = require "moonwire.backend"
 local dial_options = require "moonwire.dial.options"
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
+local hosted = require "moonwire.client.hosted"
 local options = require "moonwire.client.options"
 local plans = require "moonwire.client.plans"
 local report = require "moonwire.client.report"
@@ -89,8 +89,14 @@ end
 -- The backend of the caller; a client with open connections stays with the one it has.
 local function use_backend(self, level)
     local backend, source = backends.current(), self.supply
-    if backend ~= source.backend and not source:use(backend) then
-        error("this client has connections on another backend: close it there first", level + 1)
+    if backend ~= source.backend then
+        if backend.capabilities.pool_owned_by_host and not source.hosted then
+            source = hosted.new(self.settings)
+            self.supply = source
+        end
+        if not source:use(backend) then
+            error("this client has connections on another backend: close it there first", level + 1)
+        end
     end
     threads.check(backend)
     return backend
@@ -131,9 +137,9 @@ local function new_plan(self, request, opts, level)
     if not data.origin then
         error("CONNECT opens a tunnel: send it over a connection of moonwire.connection", level + 1)
     end
-    local context, suffix = nil, ""
+    local context, suffix, identity = nil, "", nil
     if data.origin:byte(5) == 115 then -- the s of https
-        context, suffix = settings.tls:context_for(opts and opts.tls, level + 1)
+        context, suffix, identity = settings.tls:context_for(opts and opts.tls, level + 1)
         if not context then
             suffix.url = data.url
             return nil, suffix
@@ -148,10 +154,13 @@ local function new_plan(self, request, opts, level)
     if retry == nil then
         retry = settings.retry
     end
+    local source = self.supply
     local plan = {
         request = request,
         data = data,
         key = connection_key(data.origin, suffix, path, dialing),
+        pool = source.hosted
+            and source:host_pool(connection_key(data.origin, "", path, dialing), identity) or nil,
         tls = context,
         path = path,
         dialing = dialing,
@@ -448,7 +457,7 @@ function methods:preconnect(url, count, opts)
     end
     local started = backend:now()
     local call = new_call(plan, started, sending_from(self, plan, opts, started))
-    return ahead.connect(self.supply, call, count or 1)
+    return self.supply:preconnect(call, count or 1)
 end
 
 --- Closes all connections; an exchange under way fails with kind "closed". With a number of seconds
@@ -463,7 +472,7 @@ function methods:close(seconds)
     local all = true
     if seconds and self.supply.backend then
         threads.check(self.supply.backend)
-        all = ahead.leave(self.supply, seconds)
+        all = self.supply:leave(seconds)
     else
         self.supply:close()
     end

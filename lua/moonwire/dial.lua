@@ -156,6 +156,7 @@ end
 ---@field place string "host:port"
 ---@field deadline number
 ---@field opts moonwire.dial.Options?
+---@field pool moonwire.HostPool?
 ---@field started number
 ---@field resolved number? when there was the first address to connect to
 
@@ -170,7 +171,7 @@ local function connect_to(call, addresses, lookup)
     end
     local target = {
         place = call.place, port = call.port, deadline = call.deadline,
-        from = opts and opts.local_address,
+        from = opts and opts.local_address, pool = call.pool,
         preferred = preferred_family(memory, call.place, backend:now())
             or list[1] and list[1].family,
         lookup = lookup,
@@ -252,6 +253,25 @@ local function connect_checked(call, addresses)
     return nil, err
 end
 
+-- Connects where the host looks names up by itself.
+local function connect_to_name(call)
+    local opts = call.opts
+    if opts and opts.on_resolve then
+        return nil, errors.new {
+            kind = "resolve", phase = "resolve", code = "ERESOLVE",
+            message = ("on_resolve can't be asked about %s: here the host looks names up while it "
+                .. "connects, and shows no address. Give the addresses with resolve"):format(
+                call.host),
+        }
+    end
+    call.resolved = call.backend:now()
+    note("trying %s port %d", call.host, call.port)
+    return call.backend:connect({
+        family = "name", address = call.host, port = call.port,
+        from = opts and opts.local_address, pool = call.pool,
+    }, call.deadline)
+end
+
 -- The name and its addresses, and a connection to one of them.
 local function resolve_and_connect(call)
     local opts = call.opts
@@ -260,6 +280,8 @@ local function resolve_and_connect(call)
         return connect_checked(call, known)
     elseif err then
         return nil, err
+    elseif call.backend.capabilities.connects_to_names then
+        return connect_to_name(call)
     end
     local stream
     if opts and opts.on_resolve then
@@ -283,12 +305,13 @@ end
 ---@param port integer
 ---@param deadline number
 ---@param opts moonwire.dial.Options?
+---@param pool moonwire.HostPool? where the host keeps connections: from where one may be taken
 ---@return moonwire.Stream? stream
 ---@return moonwire.Error? err kind "resolve", "connect", "timeout" or "cancelled"
-function dial.connect(backend, host, port, deadline, opts)
+function dial.connect(backend, host, port, deadline, opts, pool)
     local call = {
         backend = backend, memory = memory_of(backend), host = host, port = port,
-        place = options.place(host, port), deadline = deadline, opts = opts,
+        place = options.place(host, port), deadline = deadline, opts = opts, pool = pool,
         started = backend:now(),
     }
     local stream, err = resolve_and_connect(call)
@@ -303,9 +326,10 @@ end
 ---@param path string
 ---@param deadline number
 ---@param opts moonwire.dial.Options? of them on_resolve matters
+---@param pool moonwire.HostPool?
 ---@return moonwire.Stream? stream
 ---@return moonwire.Error? err kind "resolve" (on_resolve), "connect", "timeout" or "cancelled"
-function dial.connect_path(backend, path, deadline, opts)
+function dial.connect_path(backend, path, deadline, opts, pool)
     local hook, started = opts and opts.on_resolve, backend:now()
     if hook then
         local ok, err = guard.path(hook, backend, path, deadline)
@@ -315,7 +339,8 @@ function dial.connect_path(backend, path, deadline, opts)
     end
     local resolved = backend:now()
     note("trying %s", path)
-    local stream, err = backend:connect({ family = "unix", address = path }, deadline)
+    local stream, err = backend:connect({ family = "unix", address = path, pool = pool },
+        deadline)
     if not stream then
         return failed(err)
     end
@@ -388,6 +413,8 @@ function dial.resolve(backend, host, deadline)
     local addresses, err = known_addresses(backend, nil, host, 0, deadline)
     if addresses or err then
         return addresses, err
+    elseif backend.capabilities.connects_to_names then
+        return backend:resolve(host, deadline) -- which says what to do instead
     end
     return with_lookup({
         backend = backend, memory = memory_of(backend), host = host, deadline = deadline,

@@ -3,6 +3,7 @@
 
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local host = require "moonwire.backend.host"
 
 local SECRET = {
     ["authorization"] = true,
@@ -68,17 +69,17 @@ local function to_stderr(text)
 end
 
 --- Makes a transcript that goes to `write`, for one connection or client (`trace = ...`).
----@param write? fun(text: string) nil: to stderr
+---@param write? fun(text: string) nil: to stderr, inside nginx to its log (level info)
 ---@return moonwire.Trace
 function M.new(write)
     if write ~= nil then
         errors.check(2, "write", "function", write)
     end
-    return setmetatable({ write = write or to_stderr }, Trace)
+    return setmetatable({ write = write or host.log or to_stderr }, Trace)
 end
 
 --- Turns the transcript on for every connection made from now on.
----@param write? fun(text: string) nil: to stderr
+---@param write? fun(text: string) nil: to stderr, inside nginx to its log (level info)
 function M.enable(write)
     core.state.trace = M.new(write)
 end

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 struct row {
     const char *name;
@@ -23,8 +24,8 @@ struct system_row {
     const char *text;
 };
 
-/* strerror() may use one static buffer for all threads, so the errors a client
- * can meet stand here in its stead. */
+/* strerror() may use one static buffer for all threads where it knows no words,
+ * so the errors a client can meet stand here in its stead. */
 static const struct system_row system_rows[] = {
     {ECONNREFUSED, "ECONNREFUSED", "connection refused"},
     {ECONNRESET, "ECONNRESET", "connection reset by the peer"},
@@ -96,6 +97,17 @@ mw_err_from_errno(int system_errno)
     default:
         return -(MW_ERR_SYSTEM_ + system_errno);
     }
+}
+
+/* Of errors that it knows strerror() has constants, in glibc and in musl. */
+int
+mw_err_from_text(const char *text)
+{
+    for (size_t i = 0; i < sizeof(system_rows) / sizeof(system_rows[0]); i++) {
+        if (strcasecmp(text, strerror(system_rows[i].number)) == 0)
+            return mw_err_from_errno(system_rows[i].number);
+    }
+    return 0;
 }
 
 int

@@ -100,6 +100,10 @@ enum mw_err {
  * MW_EAGAIN, ENOMEM MW_ENOMEM, ETIMEDOUT stays a system error. */
 int mw_err_from_errno(int system_errno);
 
+/* The code of a system error that is known by its words alone, in letters of
+ * either case ("connection refused"); 0 if they are none. */
+int mw_err_from_text(const char *text);
+
 /* The errno inside a code made by mw_err_from_errno(), else 0. */
 int mw_err_errno(int code);
 

@@ -1,6 +1,7 @@
 /* core_lua.c - luaopen_moonwire_core, the one exported symbol: the codes, and
  * what each file of the border adds. */
 #include "core/err.h"
+#include "io/loop.h"
 #include "lua/loop_lua.h"
 #include "lua/util.h"
 
@@ -36,6 +37,26 @@ l_error_errno(lua_State *L)
     return 1;
 }
 
+/* core.error_code(words) -> the code of a system error, or nil. */
+static int
+l_error_code(lua_State *L)
+{
+    int code = mw_err_from_text(luaL_checkstring(L, 1));
+
+    if (code == 0)
+        return 0;
+    lua_pushinteger(L, code);
+    return 1;
+}
+
+/* core.now() -> seconds of a clock that only goes forward. */
+static int
+l_now(lua_State *L)
+{
+    lua_pushnumber(L, mw_now());
+    return 1;
+}
+
 static void
 set_code(lua_State *L, const char *name, int code)
 {
@@ -64,6 +85,8 @@ luaopen_moonwire_core(lua_State *L)
         {"error_kind", l_error_kind},
         {"error_text", l_error_text},
         {"error_errno", l_error_errno},
+        {"error_code", l_error_code},
+        {"now", l_now},
         {NULL, NULL},
     };
 

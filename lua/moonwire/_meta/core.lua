@@ -27,6 +27,10 @@ function core.error_kind(code) end
 function core.error_text(code) end
 ---@return integer errno 0 when the code is no system error
 function core.error_errno(code) end
+--- The code of a system error of which only the words are known ("connection refused").
+---@param words string
+---@return integer? code
+function core.error_code(words) end
 
 -- The loop ---------------------------------------------------------------------------------------
 
@@ -39,6 +43,9 @@ function core.loop(host) end
 ---@param coroutine thread?
 ---@return boolean
 function core.can_wait(coroutine) end
+--- Monotonic seconds, read afresh, for who has no loop.
+---@return number
+function core.now() end
 
 ---@class moonwire.core.Loop
 local Loop = {}

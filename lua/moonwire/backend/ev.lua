@@ -166,7 +166,10 @@ function ev.new(host)
     local loop = core.loop(host)
     local self = setmetatable({
         name = "ev",
-        capabilities = { unix = true, half_close = true, signals = true },
+        capabilities = {
+            unix = true, half_close = true, signals = true, listen = true, alpn = true,
+            peeks = true,
+        },
         loop = loop,
         on_error = thread.report,
         guarded = setmetatable({}, { __mode = "v" }),

@@ -2,12 +2,16 @@
 -- of the inner coroutine up to the task that resumed it. Nothing else of coroutines is touched.
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local host = require "moonwire.backend.host"
 
 local forward = {}
 
 --- Patches the global coroutine table; once per Lua state, however often it is called. Outside any
 --- task the patched functions do what the stock ones do.
 function forward.install()
+    if host.name then
+        error(("moonwire's own loops and its mock can't run inside %s"):format(host.name), 0)
+    end
     local state, WAIT = core.state, core.WAIT
     if state.resume then
         return

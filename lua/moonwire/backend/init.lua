@@ -2,6 +2,7 @@
 -- from; above it nobody asks which one it is, but only what it can do.
 local core = require "moonwire.core"
 local ev = require "moonwire.backend.ev"
+local nginx = require "moonwire.backend.ngx"
 local thread = require "moonwire.backend.thread"
 
 local state = core.state
@@ -16,11 +17,25 @@ local state = core.state
 --- A socket object that says EAGAIN too often in a row is right: after a slice of successful steps
 --- it does so, for the other threads' sake.
 ---@class moonwire.Backend
----@field name string "ev", "mock"
----@field capabilities table<string, boolean> unix, half_close, signals
+---@field name string "ev", "ngx", "mock"
+---@field capabilities moonwire.Capabilities
 ---@field main moonwire.Thread what waits when the code outside any task does
 ---@field on_error fun(value: any) is given what a thread raised that nobody joins
 local methods = {} -- luacheck: ignore 241 (methods of the contract, for editors)
+
+--- What a backend can do. One that can't says so with a clear error at once.
+---@class moonwire.Capabilities
+---@field unix boolean it connects to unix sockets
+---@field half_close boolean a stream can end its own direction: shutdown()
+---@field signals boolean on_signal
+---@field listen boolean net.listen
+---@field alpn boolean TLS offers protocols
+---@field peeks boolean it sees what has come without reading it: a connection that is stale, or
+---  that speaks unasked, is found out before a request goes out
+---@field pool_owned_by_host boolean? idle connections are kept by the host, limits of the pool too
+---@field connects_to_names boolean? host names are looked up by connect({family = "name"}), and
+---  nobody sees their addresses
+---@field collects_sockets boolean? a socket that nobody has any more is closed by the host
 
 --- Monotonic seconds.
 ---@return number
@@ -49,8 +64,8 @@ function methods:wake(target, code) end -- luacheck: ignore
 ---@return any ... what fn returns; what it raises is raised
 function methods:run(fn, ...) end -- luacheck: ignore
 
---- Looks a host name up, for both families or the one that is named; numeric addresses are taken
---- as they are. It asks anew each time: what may be kept, and for how long, says the `ttl`.
+--- Looks a host name up (not where it connects_to_names), for both families or the one that is
+--- named; numeric addresses are taken as they are. It asks anew each time: what may be kept, and for how long, says the `ttl`.
 ---@return {family: string, address: string, ttl: integer?}[]? addresses in the order to try them
 ---@return moonwire.Error? err
 function methods:resolve(host, deadline, family) end -- luacheck: ignore
@@ -60,8 +75,15 @@ function methods:resolve(host, deadline, family) end -- luacheck: ignore
 ---@return string? address nil: there is no way
 function methods:source_of(address) end -- luacheck: ignore
 
+--- A pool of connections that the host keeps.
+---@class moonwire.HostPool
+---@field name string connections of one name are as good as each other
+---@field size integer so many are kept, and where there is a queue, so many are open
+---@field queue integer? how many may wait for a place when all are in use
+
 --- Connects to one address: {family = "ipv4" | "ipv6" | "unix", address =, port =}; `from` in it is
---- the numeric address of this side.
+--- the numeric address of this side. Where the host owns the pool, a connection may be taken out of
+--- `pool` (moonwire.HostPool) in it; then stream:reused_times() is above 0.
 ---@return moonwire.Stream? stream
 ---@return moonwire.Error? err kind "connect", "timeout", "cancelled"
 function methods:connect(address, deadline) end -- luacheck: ignore
@@ -96,7 +118,7 @@ local backend = {}
 function backend.default()
     local default = state.backend
     if not default then
-        default = ev.new()
+        default = nginx.is_here and nginx.new() or ev.new()
         state.backend = default
     end
     return default

@@ -189,7 +189,10 @@ function mock.new()
     forward.install()
     local self = setmetatable({
         name = "mock",
-        capabilities = { unix = true, half_close = true, signals = true },
+        capabilities = {
+            unix = true, half_close = true, signals = true, listen = true, alpn = true,
+            peeks = true,
+        },
         loop = mock_loop.new(),
         names = { localhost = { "127.0.0.1" } },
         places = {},

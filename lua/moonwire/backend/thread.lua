@@ -70,7 +70,7 @@ end
 function thread.check(backend)
     local me = state.current
     if me and me.backend == backend and not can_wait(state.active) then
-        error(NO_WAIT, 0)
+        error(backend.why_not and backend:why_not() or NO_WAIT, 0)
     end
 end
 
@@ -195,8 +195,10 @@ local function finish(me, ok, value)
     end
 end
 
--- What the coroutine of a thread runs.
-local function begin(me, fn, ...)
+--- What the coroutine of a thread runs.
+---@param me moonwire.Thread
+---@param fn function
+function thread.begin(me, fn, ...)
     state.current, state.active = me, me.co
     finish(me, xpcall(fn, errors.handler, ...))
 end
@@ -221,7 +223,7 @@ function thread.start(backend, new_handle, fn, ...)
         backend = backend, deadline = huge, cancelled = false, doomed = false, finished = false,
         co = false, handle = false,
     }
-    local co = coroutine.create(begin)
+    local co = coroutine.create(thread.begin)
     me.co = co
     me.handle = new_handle(backend, co, me, fn, ...)
     me.handle:wake(0)

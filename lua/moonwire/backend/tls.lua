@@ -2,6 +2,7 @@
 -- never waits and never reads a certificate itself.
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local host_program = require "moonwire.backend.host"
 local layer = require "moonwire.backend.tls_layer"
 
 local tls = {}
@@ -154,10 +155,21 @@ local function check_names(opts, known, level)
     end
 end
 
+-- Not all can be set where the host does TLS.
+local function check_host(opts, level)
+    local able = host_program.tls_options
+    for name in pairs(able and opts or {}) do
+        if able[name] ~= true then
+            error(("tls.%s can't be set inside %s: %s"):format(name, host_program.name, able[name]),
+                level + 1)
+        end
+    end
+end
+
 -- The context of the core; files are read now.
 local function make(opts, is_server, level)
     local ciphers, suites = split_ciphers(opts.ciphers)
-    local made, code, detail = core.tls_context {
+    local made, code, detail = (host_program.tls_context or core.tls_context) {
         server = is_server, unverified = opts.verify == false,
         ca_file = opts.ca_file, ca_path = opts.ca_path, ca = opts.ca,
         cert = opts.cert, key = opts.key, key_password = opts.key_password,
@@ -186,6 +198,7 @@ function tls.context(opts, level)
     end
     opts = opts or {}
     check_names(opts, OPTIONS, level + 1)
+    check_host(opts, level + 1)
     local made, err = make(opts, false, level + 1)
     if not made then
         return nil, err
@@ -299,7 +312,9 @@ end
 ---@return table? socket with the same methods, and `handshake`
 ---@return integer? code
 function tls.wrap(socket, context, host, session)
-    if type(socket) == "userdata" and socket.connect_result then
+    if host_program.tls_context then
+        return socket:start_tls(context, host, session)
+    elseif type(socket) == "userdata" and socket.connect_result then
         return core.tls(context.core, socket, host, session)
     end
     local inner, code = core.tls(context.core, nil, host, session)
@@ -323,8 +338,8 @@ function tls.explain(socket, code, err)
 end
 
 ---@class moonwire.TlsInfo
----@field version "TLSv1.2"|"TLSv1.3"
----@field cipher string
+---@field version "TLSv1.2"|"TLSv1.3"|nil nil, like the cipher: the host doesn't tell
+---@field cipher string?
 ---@field alpn string? the protocol that was agreed on; nil: the server knows nothing of it
 ---@field resumed boolean an earlier connection's session was gone on with
 

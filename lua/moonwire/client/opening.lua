@@ -44,13 +44,14 @@ local function open(s, backend, call, tls, dial)
     local limit = min(call.deadline, backend:now() + timeouts.connect)
     local stream, err
     if call.path then
-        stream, err = dialer.connect_path(backend, call.path, limit, call.dialing)
+        stream, err = dialer.connect_path(backend, call.path, limit, call.dialing, call.pool)
     else
-        stream, err = dialer.connect(backend, data.peer, data.port, limit, call.dialing)
+        stream, err = dialer.connect(backend, data.peer, data.port, limit, call.dialing,
+            call.pool)
     end
     if not stream then
         return opening.explain(backend, call, err, limit, "connect")
-    elseif not call.tls then
+    elseif not call.tls or stream:reused_times() > 0 then
         return stream
     end
     dial.phase = "tls"
@@ -86,6 +87,17 @@ function opening.at_once(backend, call, now)
     if near and is_in_time(backend, call, now) then
         return dialer.connect_now(backend, near, now)
     end
+end
+
+--- Dials in the calling thread, where nobody needs to end that alone.
+---@param backend moonwire.Backend
+---@param call moonwire.client.Call
+---@param tls moonwire.client.Tls
+---@param dial table
+---@return moonwire.Stream? stream, moonwire.Error? err
+function opening.here(backend, call, tls, dial)
+    local stream, err = open(nil, backend, call, tls, dial)
+    return stream, err
 end
 
 --- Dials in the calling thread. Meanwhile `dial.scope` is there: cancelling it ends the dial, and

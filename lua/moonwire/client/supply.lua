@@ -1,6 +1,7 @@
 -- client/supply.lua - gets a connection for a request: does what the pool decides, has streams
 -- opened, closes what has been idle too long. It never makes a request and never judges a response.
 
+local ahead = require "moonwire.client.ahead"
 local connections = require "moonwire.connection"
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
@@ -19,6 +20,7 @@ local new_open, append_open, remove_open = list.linked_by("open_before", "open_a
 ---@class moonwire.client.Call
 ---@field request moonwire.Request
 ---@field data table of requests.data
+---@field pool moonwire.HostPool? where the host keeps connections
 ---@field key string what connections are shared by
 ---@field path string? of a unix socket
 ---@field tls moonwire.TlsContext? of an https request
@@ -108,9 +110,9 @@ methods.settle = settle
 -- Seconds that the machine has slept since the last look. The backend's clock, which all limits go
 -- by, stands still meanwhile; the peers' and the routers' clocks do not.
 local function seconds_slept(self, now)
-    local ahead = self.backend:wall() - now
-    local slept = ahead - self.wall_ahead
-    self.wall_ahead = ahead
+    local lead = self.backend:wall() - now
+    local slept = lead - self.wall_ahead
+    self.wall_ahead = lead
     return slept > WALL_SLACK and slept or 0
 end
 
@@ -484,6 +486,9 @@ local function all_connections(self)
     end
     return all
 end
+
+methods.preconnect = ahead.connect
+methods.leave = ahead.leave
 
 --- Closes everything, what was opened first before the others. Twice is harmless.
 function methods:close()

@@ -59,6 +59,7 @@ end
 ---@param level integer whose fault a wrong value is: 1 the caller
 ---@return moonwire.TlsContext? context
 ---@return string|moonwire.Error suffix of the connection's key, or the error
+---@return string? identity equal for equal options, whoever's they are
 function methods:context_for(given, level)
     if given == nil then
         local context, err = self.own, nil
@@ -66,7 +67,7 @@ function methods:context_for(given, level)
             context, err = default_context()
             self.own = context
         end
-        return context, err or ""
+        return context, err or "", self.identity
     end
     local opts = {}
     for name, value in pairs(self.opts or {}) do
@@ -86,10 +87,10 @@ function methods:context_for(given, level)
             self.made, self.count = {}, 0
         end
         self.last_id, self.count = self.last_id + 1, self.count + 1
-        made = { context = context, suffix = " tls" .. self.last_id }
+        made = { context = context, suffix = " tls" .. self.last_id, identity = identity }
         self.made[identity] = made
     end
-    return made.context, made.suffix
+    return made.context, made.suffix, made.identity
 end
 
 local function note(self, stream, context, host)
@@ -98,7 +99,8 @@ local function note(self, stream, context, host)
         return
     end
     local info = stream.tls
-    trace:note("%s with %s%s", info.version, info.cipher, info.resumed and ", resumed" or "")
+    trace:note("%s with %s%s", info.version or "TLS", info.cipher or "what the host has chosen",
+        info.resumed and ", resumed" or "")
     if context.verify then
         trace:note("the certificate is for %s; CAs: %s", host, context.source)
     elseif not self.warned[context.core] then
@@ -174,8 +176,8 @@ function M.new(opts, level)
         end
     end
     return setmetatable({
-        opts = copy, own = own, made = {}, count = 0, last_id = 0, sessions = {}, hosts = 0,
-        warned = {},
+        opts = copy, own = own, identity = copy and identity_of(copy) or "", made = {}, count = 0,
+        last_id = 0, sessions = {}, hosts = 0, warned = {},
     }, Tls)
 end
 

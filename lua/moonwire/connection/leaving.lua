@@ -73,7 +73,7 @@ end
 --- connections is told from the loop, since a finalizer may run in the middle of anything.
 ---@param self moonwire.Connection
 function M.abandon(self)
-    if self.state ~= "closed" then
+    if self.state ~= "closed" and not self.backend.capabilities.collects_sockets then
         self.stream:close()
         self.backend:start(self.shut, self, "unread_body")
     end

@@ -18,6 +18,7 @@ local TOLD_FROM = 0.01 -- seconds: a shorter attempt is said to have failed, but
 ---@field port integer
 ---@field deadline number
 ---@field from string? the numeric address of this side
+---@field pool moonwire.HostPool? where the host keeps connections
 ---@field preferred string the family that is tried first
 ---@field usable fun(addresses: table[]): table[] those of them that may be tried
 ---@field lookup moonwire.dial.Lookup? may give more addresses while the race runs
@@ -64,7 +65,7 @@ local function connect(backend, target, address)
     end
     local stream, err = backend:connect({
         family = address.family, address = address.address, port = target.port,
-        from = target.from,
+        from = target.from, pool = target.pool,
     }, target.deadline)
     if not stream then
         err.address, err.elapsed = address.address, backend:now() - started
