@@ -64,8 +64,9 @@ function methods:wake(target, code) end -- luacheck: ignore
 ---@return any ... what fn returns; what it raises is raised
 function methods:run(fn, ...) end -- luacheck: ignore
 
---- Looks a host name up (not where it connects_to_names), for both families or the one that is
---- named; numeric addresses are taken as they are. It asks anew each time: what may be kept, and for how long, says the `ttl`.
+--- Looks a host name up, for both families or the one that is named; numeric addresses are taken
+--- as they are. It asks anew each time: what may be kept, and for how long, says the `ttl`. One that
+--- connects_to_names knows numeric addresses and localhost only.
 ---@return {family: string, address: string, ttl: integer?}[]? addresses in the order to try them
 ---@return moonwire.Error? err
 function methods:resolve(host, deadline, family) end -- luacheck: ignore

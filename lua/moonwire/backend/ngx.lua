@@ -288,7 +288,8 @@ local function learn(self, sock)
     self.capabilities.client_certificates = sock.setclientcert ~= nil
 end
 
---- Beside what the contract says: {family = "name", address = host name, port =} is looked up by nginx.
+--- Beside what the contract says: {family = "name", address = host name, port =} is looked up by
+--- nginx.
 function methods:connect(address, deadline)
     errors.check(2, "address", "table", address)
     thread.check(self)
