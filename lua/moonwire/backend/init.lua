@@ -65,8 +65,8 @@ function methods:wake(target, code) end -- luacheck: ignore
 function methods:run(fn, ...) end -- luacheck: ignore
 
 --- Looks a host name up, for both families or the one that is named; numeric addresses are taken
---- as they are. It asks anew each time: what may be kept, and for how long, says the `ttl`. One that
---- connects_to_names knows numeric addresses and localhost only.
+--- as they are. It asks anew each time: what may be kept, and for how long, says the `ttl`. A
+--- backend that connects_to_names knows numeric addresses and localhost only.
 ---@return {family: string, address: string, ttl: integer?}[]? addresses in the order to try them
 ---@return moonwire.Error? err
 function methods:resolve(host, deadline, family) end -- luacheck: ignore
