@@ -1,16 +1,16 @@
--- What every backend must do, as specs: a function that is run for ev and for mock.
+-- What every backend must do, as specs: a function that is run for ev, mock and ngx.
 local core = require "moonwire.core"
 local kit = require "spec.support.contract_kit"
 local streams = require "spec.support.contract_streams"
 local watch = require "spec.support.contract_watch"
 
-local LOOPBACK = { family = "ipv4", address = "127.0.0.1", port = 0 }
-
 --- Describes the contract for one backend.
 ---@param name string
 ---@param run fun(f: fun(backend: moonwire.Backend)) runs f as a thread and checks what is left open
-local function contract(name, run)
-    local it_in_loop, it_with_pair, start = kit(it, run)
+---@param listen? fun(backend: moonwire.Backend): moonwire.Listener for one that can't by itself
+local function contract(name, run, listen)
+    local it_in_loop, it_with_pair, start
+    it_in_loop, it_with_pair, start, listen = kit(it, run, listen)
 
     describe("the backend " .. name .. ": time", function()
         it_in_loop("has a clock that goes forward with a wait", function(backend)
@@ -122,7 +122,7 @@ local function contract(name, run)
 
     describe("the backend " .. name .. ": connections", function()
         it_in_loop("refuses where nobody listens, with kind, phase and code", function(backend)
-            local listener = assert(backend:listen(LOOPBACK))
+            local listener = listen(backend)
             local address = listener:address()
             listener:close()
             local stream, err = backend:connect(address)
@@ -144,7 +144,7 @@ local function contract(name, run)
         end)
 
         it_in_loop("gives accept a deadline, and wakes it at close", function(backend)
-            local listener = assert(backend:listen(LOOPBACK))
+            local listener = listen(backend)
             local stream, err = listener:accept(backend:now() + 0.01)
             assert.is_nil(stream)
             assert.equal("timeout", err.kind)
@@ -164,7 +164,7 @@ local function contract(name, run)
         end)
 
         it_in_loop("refuses to connect in a cancelled thread and leaves nothing", function(backend)
-            local listener = assert(backend:listen(LOOPBACK))
+            local listener = listen(backend)
             local stream, err
             local thread = backend:start(function()
                 stream, err = backend:connect(listener:address())
@@ -194,9 +194,9 @@ local function contract(name, run)
     end)
 
     setfenv(streams, getfenv(1)) -- busted gives its words to a spec file alone
-    streams(name, run)
+    streams(name, run, listen)
     setfenv(watch, getfenv(1))
-    watch(name, run)
+    watch(name, run, listen)
 
     describe("the backend " .. name .. ": fairness and generators", function()
         it_with_pair("lets others run beside a stream that is always ready",
@@ -264,7 +264,7 @@ local function contract(name, run)
             local before = backend:now()
             assert.equal(core.ETIMEOUT, backend:wait(before + 0.01))
             assert.is_true(backend:now() - before >= 0.0099)
-            local listener = assert(backend:listen(LOOPBACK))
+            local listener = listen(backend)
             local client = assert(backend:connect(listener:address()))
             local server = assert(listener:accept())
             assert.is_true(client:write("x"))

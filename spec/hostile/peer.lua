@@ -1,14 +1,8 @@
 -- The other side of a connection for the hostile specs: a raw socket of the same process (or its
 -- likeness in memory) that sends what a case says, whole, in pieces or cut in two.
-local ffi = require "ffi"
 local moonwire = require "moonwire"
+local sockets = require "spec.support.sockets"
 
-ffi.cdef [[
-    struct hostile_linger { int on; int seconds; };
-    int setsockopt(int fd, int level, int name, const void *value, unsigned int length);
-]]
-
-local SOL_SOCKET, SO_LINGER = 1, 13
 local HEAD_MAX = 1048576
 
 --- How the bytes of a case are sent.
@@ -131,8 +125,7 @@ end
 function methods:reset()
     local socket = self.socket
     if socket:fd() ~= -1 then
-        local linger = ffi.new("struct hostile_linger", 1, 0)
-        assert(ffi.C.setsockopt(socket:fd(), SOL_SOCKET, SO_LINGER, linger, 8) == 0)
+        sockets.linger(socket)
     elseif socket.other then
         socket.other:fail(socket.loop.ECONNRESET)
     end

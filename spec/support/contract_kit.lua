@@ -7,10 +7,16 @@ local LOOPBACK = { family = "ipv4", address = "127.0.0.1", port = 0 }
 --- Makes the words for one backend.
 ---@param it function busted's
 ---@param run fun(f: fun(backend: moonwire.Backend))
+---@param listen? fun(backend: moonwire.Backend): moonwire.Listener for one that can't by itself
 ---@return fun(sentence: string, f: fun(backend)) it_in_loop
 ---@return fun(sentence: string, f: fun(backend, client, server, listener)) it_with_pair
 ---@return fun(backend, fn: function, ...): fun(): ... start
-return function(it, run)
+---@return fun(backend: moonwire.Backend): moonwire.Listener listen
+return function(it, run, listen)
+    listen = listen or function(backend)
+        return assert(backend:listen(LOOPBACK))
+    end
+
     local function it_in_loop(sentence, f)
         it(sentence, function()
             run(f)
@@ -19,7 +25,7 @@ return function(it, run)
 
     -- Calls f(client, server) with a connected pair, both streams of the backend.
     local function with_pair(backend, f)
-        local listener = assert(backend:listen(LOOPBACK))
+        local listener = listen(backend)
         local client = assert(backend:connect(listener:address()))
         local server = assert(listener:accept())
         f(client, server, listener)
@@ -56,5 +62,5 @@ return function(it, run)
         end
     end
 
-    return it_in_loop, it_with_pair, start
+    return it_in_loop, it_with_pair, start, listen
 end

@@ -26,8 +26,9 @@ end
 --- Describes how the streams of a backend behave.
 ---@param name string
 ---@param run fun(f: fun(backend: moonwire.Backend)) runs f as a thread and checks what is left open
-return function(name, run)
-    local _, it_with_pair, start = kit(it, run)
+---@param listen? fun(backend: moonwire.Backend): moonwire.Listener for one that can't by itself
+return function(name, run, listen)
+    local _, it_with_pair, start = kit(it, run, listen)
 
     describe("the backend " .. name .. ": reading", function()
         it_with_pair("gives what is there, then nil at the end", function(_, client, server)

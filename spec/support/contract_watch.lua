@@ -5,8 +5,9 @@ local kit = require "spec.support.contract_kit"
 --- Describes how the idle streams of a backend behave.
 ---@param name string
 ---@param run fun(f: fun(backend: moonwire.Backend)) runs f as a thread and checks what is left open
-return function(name, run)
-    local _, it_with_pair, start = kit(it, run)
+---@param listen? fun(backend: moonwire.Backend): moonwire.Listener for one that can't by itself
+return function(name, run, listen)
+    local _, it_with_pair, start = kit(it, run, listen)
 
     -- Gives the other side's doings the time to arrive.
     local function pass(backend)
@@ -148,8 +149,8 @@ return function(name, run)
             server:watch(function()
                 told = told + 1
             end)
-            server.core:shutdown()
-            client.core:shutdown()
+            server:shutdown()
+            client:shutdown()
             pass(backend)
             backend.on_error = before
             assert.matches("in the watcher", failed)

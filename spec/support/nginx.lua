@@ -5,9 +5,10 @@ local support = require "spec.support"
 local nginx = {}
 
 local CONFIG = [[
+%(main)
 daemon off;
-master_process off;
-worker_processes 1;
+master_process %(master);
+worker_processes %(workers);
 pid %(dir)/nginx.pid;
 error_log %(dir)/error.log warn;
 events { worker_connections 512; }
@@ -20,6 +21,7 @@ http {
     scgi_temp_path %(dir)/scgi;
     keepalive_timeout 75s 60s;
     sendfile on;
+    %(http)
     server {
         listen 127.0.0.1:%(port);
         root %(dir)/www;
@@ -35,19 +37,32 @@ http {
 ---@field www string the folder that is served
 ---@field process table of support.spawn_process
 
+---@class spec.nginx.Options
+---@field main string? what stands at the top of the configuration
+---@field http string? what stands in the http block
+---@field workers integer? with a master process; 0, when not given: one process does all
+---@field env table<string, string>? of the process
+
 --- Starts it and waits until it answers.
 ---@param locations string what stands in the server block
+---@param opts spec.nginx.Options?
 ---@return spec.Nginx
-function nginx.start(locations)
+function nginx.start(locations, opts)
+    opts = opts or {}
+    local workers = opts.workers or 0
     local dir, port = support.temp_dir(), support.free_port()
     assert(os.execute("mkdir -p " .. support.quote(dir .. "/www")) == 0)
-    local words = { dir = dir, port = tostring(port), locations = locations }
+    local words = {
+        dir = dir, port = tostring(port), locations = locations, main = opts.main or "",
+        http = opts.http or "", master = workers > 0 and "on" or "off",
+        workers = tostring(math.max(workers, 1)),
+    }
     local file = assert(io.open(dir .. "/nginx.conf", "w"))
     file:write((CONFIG:gsub("%%%((%w+)%)", words):gsub("%%%((%w+)%)", words)))
     file:close()
     local process = support.spawn_process({
         "nginx", "-e", dir .. "/error.log", "-p", dir, "-c", dir .. "/nginx.conf",
-    }, { output = dir .. "/output" })
+    }, { output = dir .. "/output", env = opts.env })
     support.wait_port(port)
     return {
         url = "http://127.0.0.1:" .. port, port = port, dir = dir, www = dir .. "/www",

@@ -1,0 +1,6 @@
+-- The contract of the backends, inside an nginx worker.
+local compare = require "spec.support.compare"
+
+compare.declare({ describe = describe, it = it, setup = setup, teardown = teardown }, {
+    "spec/ngx/contract.lua",
+})

@@ -1,0 +1,189 @@
+-- The relay's process: it listens for those that can't, and joins a client's connection with one
+-- from whom it is for, byte for byte. spec/support/listening.lua is the other end.
+--
+-- A connection to it begins with a line:
+--   listen [CERT KEY]   it answers the port on which clients are taken, over TLS with those files,
+--                       until "close" comes or the end
+--   accept PORT         it answers "joined ID ADDRESS PORT" when there is a client, and whatever
+--                       follows is that client's
+--   eof ID COUNT        once COUNT bytes have gone to a client our direction to it is ended, or
+--   reset ID COUNT      broken off with a RST, or
+--   sync ID COUNT       nothing; then, or when the client has gone, it answers "done"
+local channel = require "moonwire.channel"
+local moonwire = require "moonwire"
+local net = require "moonwire.net"
+local sockets = require "spec.support.sockets"
+
+local listeners = {} -- by port
+local joined = {} -- by number
+local last = 0
+
+-- Breaks a connection off with a RST; `socket` is the stream's own, below TLS.
+local function reset(stream, socket)
+    socket = socket or stream.core
+    if not socket:is_closed() then
+        sockets.linger(socket)
+        socket:close()
+    end
+    stream:close()
+end
+
+-- What the client says goes to the server. A client that has gone for good shows when it is written
+-- to, as it does without a relay.
+local function pump_up(pair)
+    local data, err
+    repeat
+        data, err = pair.client:read()
+    until not data or not pair.server:write(data)
+    if data or err then
+        reset(pair.server)
+        reset(pair.client, pair.socket)
+    else
+        pair.server:shutdown()
+    end
+end
+
+local ACTS = {
+    eof = function(pair)
+        pair.client:shutdown()
+    end,
+    reset = function(pair)
+        reset(pair.client, pair.socket)
+        reset(pair.server)
+    end,
+    sync = function() end,
+}
+
+-- Does what the server has asked for, once it has said all that was to go before.
+local function obey(pair)
+    for i = #pair.orders, 1, -1 do
+        local order = pair.orders[i]
+        if pair.over or pair.count >= order.count then
+            table.remove(pair.orders, i)
+            if not pair.over then
+                ACTS[order.what](pair)
+            end
+            order.done:close()
+        end
+    end
+end
+
+-- What the server says goes to the client. The server's end is a close: half of it comes as an
+-- order.
+local function pump_down(pair)
+    local data, err
+    while true do
+        data, err = pair.server:read()
+        if not data then
+            break
+        end
+        local ok = pair.client:write(data)
+        pair.count = pair.count + #data
+        if not ok then
+            reset(pair.server)
+            break
+        end
+        obey(pair)
+    end
+    if err then
+        reset(pair.client, pair.socket)
+    end
+    pair.client:close()
+    pair.server:close()
+    pair.over = true
+    obey(pair)
+end
+
+local function join(arrival, server)
+    last = last + 1
+    local id, client, socket = last, arrival.stream, arrival.socket
+    local pair = { client = client, socket = socket, server = server, count = 0, orders = {} }
+    joined[id] = pair
+    sockets.hold_little(socket)
+    sockets.hold_little(server.core)
+    local address, port = client:peer()
+    server:write(("joined %d %s %d\n"):format(id, address, port))
+    moonwire.scope(function(s)
+        s:spawn(pump_up, pair)
+        pump_down(pair)
+    end)
+    joined[id] = nil
+end
+
+-- Gives the next client to the next server that still waits.
+local function accept(server, port)
+    local arrivals = listeners[tonumber(port)]
+    local arrival = arrivals and arrivals:receive()
+    if not arrival then
+        return
+    elseif server:is_quiet() then
+        join(arrival, server)
+    else -- this server has gone: the next one takes it
+        arrivals:send(arrival)
+    end
+end
+
+local function order(what, id, count)
+    local pair = joined[tonumber(id)]
+    if pair then
+        local done = channel.new()
+        table.insert(pair.orders, 1, { what = what, count = tonumber(count), done = done })
+        obey(pair)
+        done:receive()
+    end
+end
+
+local function take(arrivals, stream, tls)
+    local socket = stream.core
+    if tls and not stream:accept_tls(tls) then
+        stream:close()
+    elseif not arrivals:send { stream = stream, socket = socket } then
+        stream:close()
+    end
+end
+
+local function listen(control, cert, key)
+    local listener = assert(net.listen("127.0.0.1", 0))
+    local port = listener:address().port
+    local arrivals = channel.new(1024)
+    listeners[port] = arrivals
+    control:write(port .. "\n")
+    moonwire.scope(function(s)
+        s:spawn(function()
+            for stream in function() return (listener:accept()) end do
+                s:spawn(take, arrivals, stream, cert and { cert = cert, key = key })
+            end
+        end)
+        control:read_until "\n"
+        listener:close()
+        arrivals:close()
+        s:cancel() -- whoever is in the middle of a handshake
+    end)
+    listeners[port] = nil
+    for arrival in arrivals:each() do
+        arrival.stream:close()
+    end
+    control:write "closed\n"
+end
+
+local function serve(stream)
+    local line = stream:read_until "\n"
+    local words = {}
+    for word in (line or ""):gmatch "%S+" do
+        words[#words + 1] = word
+    end
+    local what = words[1]
+    if what == "listen" then
+        listen(stream, words[2], words[3])
+    elseif what == "accept" then
+        accept(stream, words[2])
+    elseif ACTS[what] then
+        order(unpack(words))
+        stream:write "done\n"
+    end
+end
+
+local listener = assert(net.listen("127.0.0.1", 0))
+print(listener:address().port)
+io.flush()
+assert(net.serve(listener, serve))
