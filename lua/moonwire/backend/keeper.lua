@@ -87,6 +87,7 @@ local function ensure_running(self)
         self.host.wait(last.thread)
     end
     self.running = true
+    self.semaphore = self.host.new_semaphore() -- the one before may have posts left
     last.thread, last.parent = self.host.spawn(keep, self), running
 end
 
@@ -126,9 +127,9 @@ local keeper = {}
 ---@return moonwire.Keeper
 function keeper.new(host, look)
     return setmetatable({
-        host = host, look = look, semaphore = host.new_semaphore(), busy = 0, jobs = {},
-        queue = {}, over = {}, running = false, sockets = setmetatable({}, { __mode = "k" }),
-         last = setmetatable({}, { __mode = "v" }),
+        host = host, look = look, semaphore = false, busy = 0, jobs = {}, queue = {},
+        over = {}, running = false, sockets = setmetatable({}, { __mode = "k" }),
+        last = setmetatable({}, { __mode = "v" }),
     }, Keeper)
 end
 
