@@ -136,6 +136,7 @@ end
 -- Parking places ----------------------------------------------------------------------------------
 
 local ETIMEOUT = core.ETIMEOUT
+local TURN = 0.001 -- seconds, of which the others have a turn; not every nginx can sleep for 0
 local LONGEST = 86400 -- seconds of one wait of nginx's
 
 --- Where one coroutine waits to be woken, or for time to pass; the shape of moonwire.core.Thread.
@@ -154,7 +155,7 @@ function parking:wait(seconds)
     local host = self.host
     self.waiting, self.code = true, false
     if seconds and seconds <= 0 then
-        host.sleep(0) -- one turn for the others
+        host.sleep(TURN)
     else
         local ends = seconds and core.now() + seconds
         local semaphore = self.semaphore
