@@ -91,6 +91,21 @@ function steps.connect(self, ms)
     return code_of(words)
 end
 
+-- What was wrong with a handshake: a code, and words.
+local function explain_handshake(words)
+    local what = words:gsub("^%d+: ", "")
+    if words == "timeout" then
+        return ETIMEOUT, words
+    elseif words == "closed" or core.error_code(words) then
+        return code_of(words), words
+    elseif what:find "^ssl set client" then
+        return codes.ETLS, what .. " (does tls.key belong to tls.cert?)"
+    elseif what ~= words or what:find("certificate", 1, true) then
+        return codes.ETLS_CERTIFICATE, what .. " (CAs: lua_ssl_trusted_certificate)"
+    end
+    return codes.ETLS, what
+end
+
 function steps.handshake(self, ms)
     local wanted = self.shaking
     set_timeouts(self, ms, ms)
@@ -110,15 +125,9 @@ function steps.handshake(self, ms)
         self.session = type(ok) == "userdata" and ok or nil
         return 0
     end
-    self.detail = words
-    if words == "timeout" then
-        return ETIMEOUT
-    elseif words == "closed" or core.error_code(words) then
-        return code_of(words)
-    elseif words:find "^%d+: " or words:find "certificate" then
-        return codes.ETLS_CERTIFICATE
-    end
-    return codes.ETLS
+    local code
+    code, self.detail = explain_handshake(words)
+    return code
 end
 
 function steps.read(self, ms)
