@@ -43,7 +43,6 @@ describe("connections inside nginx", function()
                 local client = http.client { pool = { max_per_origin = 3 } }
                 client:get(upstream .. "/get", { close = true })
                 say(client:get(upstream .. "/get").timing.reused)
-                client:get(upstream .. "/status/204", { headers = { Connection = nil } })
                 say(client:get(upstream .. "/bytes/9000000").status) -- nobody reads it
                 collectgarbage()
                 say(client:get(upstream .. "/get").timing.reused)]],

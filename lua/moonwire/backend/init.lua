@@ -135,7 +135,12 @@ end
 --- The running thread; outside any task the default backend's main thread.
 ---@return moonwire.Thread
 function backend.thread()
-    return state.current or backend.default().main
+    local current = state.current
+    if current then
+        return current
+    end
+    local default = backend.default()
+    return state.current or default.main -- with the first backend there may be one
 end
 
 --- Cancels a thread as a whole: the wait it is in and all later ones give ECANCELLED.
