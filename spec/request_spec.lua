@@ -30,6 +30,18 @@ describe("request.new", function()
         assert.matches("Host: %[::1%]:81\r\n", bytes { url = "http://[::1]:81/" })
     end)
 
+    it("says the whole URL to a proxy, without credentials", function()
+        local request = requests.new {
+            url = "http://u:p@Example.org/a#c", query = { b = 1 }, absolute = true,
+        }
+        assert.matches("^GET http://example%.org/a%?b=1 HTTP/1%.1\r\nHost: example%.org\r\n",
+            request.head:bytes())
+        assert.equal("http://example.org/a?b=1", request.target)
+        assert.matches("^GET http://example%.org/c HTTP",
+            request:with { url = "http://example.org/c", query = "" }.head:bytes())
+        assert.matches("^GET /a%?b=1 HTTP", request:with { absolute = false }.head:bytes())
+    end)
+
     it("leaves given headers as they are, in their order", function()
         local text = bytes {
             url = "http://a/",

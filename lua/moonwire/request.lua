@@ -70,6 +70,7 @@ end
 ---@field expect boolean|integer|nil true: ask the server before the body is sent ("Expect:
 ---  100-continue"); a number: if the body has so many bytes, or nobody knows how many
 ---@field upgrade string? protocols to offer, "websocket" or "h2c, foo/2": see response:upgrade()
+---@field absolute boolean? the request line says the whole URL, as a proxy for http wants it
 
 ---@class moonwire.Request
 ---@field method string
@@ -299,7 +300,8 @@ function M.new(opts, level)
         origin = url.origin,
         peer = url.peer,
         port = url.port,
-        target = target,
+        target = opts.absolute and opts.method ~= "CONNECT" and shown or target,
+        absolute = opts.absolute and true or false,
         body = body,
         close = opts.close and true or false,
         trailers = opts.trailers and true or false,
@@ -367,6 +369,10 @@ function methods:with(changes)
     if upgrade == nil then
         upgrade = data.upgrade
     end
+    local absolute = changes.absolute
+    if absolute == nil then
+        absolute = data.absolute
+    end
     return (M.new({
         method = changes.method or data.method,
         url = changes.url or data.given.url,
@@ -380,6 +386,7 @@ function methods:with(changes)
         trailers = trailers,
         expect = expect,
         upgrade = upgrade or nil,
+        absolute = absolute,
     }, 2))
 end
 
