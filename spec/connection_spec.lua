@@ -118,7 +118,7 @@ describe("arguments of a connection:", function()
                 end, "bad argument 'request' %(request made by moonwire.request")
             end
             local wrong = { deadline = "x", headers_timeout = {}, idle_timeout = 0 / 0,
-                max_body = true, on_informational = 1, progress = "x" }
+                send_timeout = "x", max_body = true, on_informational = 1, progress = "x" }
             for name, value in pairs(wrong) do
                 assert.error_matches(function()
                     connection:request(wire.request(), { [name] = value })

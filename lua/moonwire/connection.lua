@@ -56,6 +56,7 @@ local EAGAIN = core.EAGAIN
 ---@field private h1 moonwire.core.H1
 ---@field private current {response: moonwire.Response?}? weak: an unread response may be collected
 ---@field private sender moonwire.connection.Sender? while a body is being sent
+---@field package send_timeout number? seconds that the peer may take nothing, where it was given
 ---@field private since number? when the call began that the exchange is for
 ---@field package facts moonwire.response.Facts? of the last response
 ---@field private opts table? whose fields were taken over last
@@ -239,7 +240,7 @@ methods.leave = leaving.leave
 
 -- Sending -----------------------------------------------------------------------------------------
 
-local RARE = { "max_body", "on_informational", "progress" }
+local RARE = { "max_body", "on_informational", "progress", "send_timeout" }
 
 -- Those of the exchange before are mostly the same.
 local function adopt(self, opts)

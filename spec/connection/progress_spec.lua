@@ -207,3 +207,20 @@ describe("time is idle", function()
         end)
     end)
 end)
+
+describe("the time to send", function()
+    it("is the idle time unless it is given by itself", function()
+        for _, case in ipairs { { 3, "send_timeout = 3 s" }, { 20, "send_timeout = 20 s" },
+            { nil, "idle_timeout = 10 s" } } do
+            wire.over(nil, function(connection, peer, m)
+                take_at(peer, {})
+                local before = m:now()
+                local err = idle_error(connection:request(wire.request("POST", BODY),
+                    { idle_timeout = IDLE, send_timeout = case[1] }))
+                assert.equal("write", err.phase)
+                assert.equal(case[1] or IDLE, m:now() - before)
+                assert.truthy(err.message:find(case[2], 1, true), err.message)
+            end)
+        end
+    end)
+end)

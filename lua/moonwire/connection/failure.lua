@@ -44,10 +44,12 @@ local function is_safe_to_retry(connection, err)
 end
 
 -- The option that set a limit, and its seconds. Who calls for a client says `timeout.idle`.
-local function limit_of(connection, limit, since)
+local function limit_of(connection, limit, since, phase)
     local seconds
     if limit == "total" then
         seconds = connection.deadline - since
+    elseif limit == "idle" and phase == "write" and connection.send_timeout then
+        return "send_timeout", connection.send_timeout
     else
         seconds = connection[limit .. "_timeout"]
     end
@@ -73,7 +75,7 @@ function M.complete(connection, err)
     if err.kind == "cancelled" then
         deadlines.tell(err)
     elseif err.timeout then
-        deadlines.explain(err, limit_of(connection, err.timeout, since))
+        deadlines.explain(err, limit_of(connection, err.timeout, since, err.phase))
     end
     return err
 end

@@ -7,6 +7,7 @@ local errors = require "moonwire.error"
 ---@field deadline number? the backend's time at which all of the exchange must be over
 ---@field headers_timeout number? seconds from the request's last byte to the head: 60
 ---@field idle_timeout number? seconds without progress in the direction we wait for: 30
+---@field send_timeout number? seconds that the peer may take nothing of the request: idle_timeout
 ---@field expect_timeout number? seconds to wait for 100 Continue, where the request expects it: 1
 ---@field max_body integer? bytes
 ---@field on_informational fun(status: integer, headers: moonwire.core.Headers)? for each 1xx
@@ -31,6 +32,7 @@ function M.check(opts, level)
     check_number(opts, "deadline", level + 1)
     check_number(opts, "headers_timeout", level + 1)
     check_number(opts, "idle_timeout", level + 1)
+    check_number(opts, "send_timeout", level + 1)
     check_number(opts, "expect_timeout", level + 1)
     check_number(opts, "max_body", level + 1)
     if opts.on_informational ~= nil then

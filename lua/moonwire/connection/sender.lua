@@ -31,12 +31,13 @@ end
 -- Sends all output; `source`: what the codec was told of comes out of its file.
 local function flush(self, source)
     local stream, h1 = self.stream, self.h1
+    local seconds = self.send_timeout or self.idle_timeout
     while true do
         local ok, err, where
         if source then
-            ok, err, where = stream:flush_file(h1, source, self.deadline, self.idle_timeout)
+            ok, err, where = stream:flush_file(h1, source, self.deadline, seconds)
         else
-            ok, err = stream:flush(h1, self.deadline, self.idle_timeout)
+            ok, err = stream:flush(h1, self.deadline, seconds)
         end
         if ok then
             return true
