@@ -1,5 +1,6 @@
 -- Runs what the README shows: each Lua block as a script, each line that calls the command.
 local serve = require "spec.support.serve"
+local snippets = require "spec.support.snippets"
 local support = require "spec.support"
 
 local moonwire = support.moonwire()
@@ -15,30 +16,8 @@ local RUN_ELSEWHERE = {
     ["export SERVER=http://127.0.0.1:8080"] = "the environment of each of these runs",
 }
 
-local function read(path)
-    local file = assert(io.open(path))
-    local text = file:read "*a"
-    file:close()
-    return text
-end
-
--- The blocks of a language: {text, line of the first}.
-local function blocks(text, language)
-    local found, number, block = {}, 0, nil
-    for line in text:gmatch "([^\n]*)\n" do
-        number = number + 1
-        if block and line == "```" then
-            found[#found + 1], block = block, nil
-        elseif block then
-            block.text = block.text .. line .. "\n"
-        elseif line == "```" .. language then
-            block = { text = "", line = number + 1 }
-        end
-    end
-    return found
-end
-
-local readme = read(support.root .. "/README.md")
+local blocks = snippets.blocks
+local readme = snippets.read "README.md"
 
 describe("the README", function()
     local process, env
@@ -55,19 +34,10 @@ describe("the README", function()
 
     for _, block in ipairs(blocks(readme, "lua")) do
         it("has a script in line " .. block.line .. " that prints what it says", function()
-            local code, out, err = support.run({ moonwire, "-" }, { stdin = block.text, env = env })
+            local expected, printed, code, err = snippets.run(block.text, env)
             assert.equal("", err)
             assert.equal(0, code)
-            local expected, got = {}, {}
-            for value in block.text:gmatch "%-%-> ([^\n]*)" do
-                expected[#expected + 1] = value
-            end
-            for line in out:gmatch "[^\n]+" do
-                -- a message may go on where the README stops
-                local value = expected[#got + 1] or ""
-                got[#got + 1] = line:sub(1, #value) == value and value ~= "" and value or line
-            end
-            assert.same(expected, got)
+            assert.same(expected, printed)
         end)
     end
 
