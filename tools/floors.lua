@@ -243,6 +243,7 @@ local lua_floors = {
     { "^moonwire%.pool$", 4 }, { "^moonwire%.pool%.", 4 },
     { "^moonwire%.net$", 5 }, { "^moonwire%.trace$", 5 },
     { "^moonwire%.client$", 5 }, { "^moonwire%.client%.", 5 }, { "^moonwire%.http$", 5 },
+    { "^moonwire%.resty$", 5.2 }, { "^moonwire%.resty%.", 5.1 },
     { "^moonwire$", 5.5 },
     { "^moonwire%.testing%.", 6 }, { "^moonwire%.cli$", 6 }, { "^moonwire%.cli%.", 6 },
     { "^moonwire%.editor$", 6 }, { "^moonwire%.repl$", 6 }, { "^moonwire%.repl%.", 6 },
@@ -260,7 +261,7 @@ local of_nginx = { ["resty.core.base"] = true, ["ngx.semaphore"] = true, ["ngx.s
 local public = {
     moonwire = true, ["moonwire.http"] = true, ["moonwire.request"] = true,
     ["moonwire.headers"] = true, ["moonwire.body"] = true, ["moonwire.net"] = true,
-    ["moonwire.connection"] = true, ["moonwire.pool"] = true,
+    ["moonwire.connection"] = true, ["moonwire.pool"] = true, ["moonwire.resty"] = true,
     ["moonwire.testing.mock"] = true, ["moonwire.testing.server"] = true,
 }
 
