@@ -53,7 +53,7 @@ function methods:finish(allowed)
     assert(#problems == 0, table.concat(problems, "\n"))
 end
 
---- Starts nginx with locations by name: Lua code for a string, lines of a configuration for a table.
+--- Starts nginx with locations by name: a string is Lua code, a table lines of a configuration.
 ---@param locations table<string, string|string[]>
 ---@param opts spec.nginx.Options?
 ---@return spec.Handlers

@@ -1,206 +1,53 @@
 -- The backend inside nginx (OpenResty, or its Lua module): cosockets, light threads and semaphores
--- under moonwire's threads and streams. The only file that knows the global `ngx`.
+-- under moonwire's threads and streams. This file and those beside it in ngx/ alone know the global
+-- `ngx`.
 local core = require "moonwire.core"
-local cosocket = require "moonwire.backend.cosocket"
+local cosocket = require "moonwire.backend.ngx.cosocket"
 local errors = require "moonwire.error"
+local gateway = require "moonwire.backend.ngx.gateway"
 local host = require "moonwire.backend.host"
-local keepers = require "moonwire.backend.keeper"
+local is_here = require "moonwire.backend.ngx.here"
 local stream = require "moonwire.backend.stream"
 local thread = require "moonwire.backend.thread"
+local threads = require "moonwire.backend.ngx.threads"
+local tls = require "moonwire.backend.ngx.tls"
 
 local ngx = ngx -- nil: this is not nginx
-local is_here = ngx ~= nil and ngx.get_phase ~= nil and ngx.socket ~= nil
-local base = is_here and require "resty.core.base"
 local semaphores = is_here and require "ngx.semaphore"
-local ssl = is_here and require "ngx.ssl"
 
 local state, codes = core.state, core.codes
 local huge = math.huge
-local running = coroutine.running
-
--- Where nginx has cosockets, as its documents say of ngx.socket.tcp.
-local PHASES = {
-    rewrite = true, server_rewrite = true, access = true, content = true, timer = true,
-    ssl_cert = true, ssl_client_hello = true, ssl_session_fetch = true, preread = true,
-}
-
--- What the phases are called in a configuration, where that is not the name with "_by_lua".
-local DIRECTIVES = {
-    timer = "ngx.timer", ssl_cert = "ssl_certificate_by_lua*", set = "set_by_lua*",
-    ssl_session_store = "ssl_session_store_by_lua*",
-}
 
 ---@class moonwire.NgxBackend: moonwire.Backend
----@field private host table what keepers and parking places use of nginx
----@field private records userdata key of the threads of a request in its ngx.ctx
----@field private nowhere moonwire.Thread stands for code that can't wait
+---@field gateway moonwire.resty.Gateway
+---@field package host table what keepers and parking places use of nginx
+---@field package records table key of the threads of a request in its ngx.ctx
+---@field package nowhere moonwire.Thread stands for code that can't wait
 local methods = {}
 local Ngx = { __index = methods, __name = "moonwire.NgxBackend" }
-
--- Where it runs -----------------------------------------------------------------------------------
-
-local function phase_message()
-    local phase = ngx.get_phase()
-    return ("can't wait in %s: nginx has no cosockets in that phase. Do it in ngx.timer.at(0, f),"
-        .. " or in a phase that has them (rewrite, access, content)"):format(
-        DIRECTIVES[phase] or phase .. "_by_lua*")
-end
 
 --- For thread.lua: why the calling code can't wait, if that is for nginx to say.
 ---@return string?
 function methods:why_not() -- luacheck: ignore 212
-    return not PHASES[ngx.get_phase()] and phase_message() or nil
+    return threads.obstacle()
 end
 
--- Threads -----------------------------------------------------------------------------------------
-
--- A thread of moonwire for each coroutine of nginx that uses it. One that nobody here has started
--- is a root: scopes in it are its own, and it has the keeper of what is started there.
-local function new_record(self, root)
-    local me = {
-        backend = self, deadline = huge, cancelled = false, doomed = false, finished = false,
-        co = true, handle = keepers.parking(self.host), root = root or false,
-    }
-    me.root = root or me
-    return me
-end
-
--- The threads of this request by coroutine; nil where there is no request.
-local function records_of(self)
-    if not base.get_request() then
-        return nil
-    end
-    local ctx = ngx.ctx
-    local records = ctx[self.records]
-    if not records then
-        records = setmetatable({}, { __mode = "k" })
-        ctx[self.records] = records -- luacheck: ignore 122
-    end
-    return records
-end
-
--- The thread that runs now. Whoever yields past moonwire (ngx.sleep, ngx.flush) tells nobody, so it
--- is looked up each time.
-local function lookup(self)
-    local co = running()
-    local records = co and records_of(self)
-    if not records then
-        return self.nowhere
-    end
-    local me = records[co]
-    if not me then
-        if not PHASES[ngx.get_phase()] then
-            return self.nowhere
-        end
-        me = new_record(self)
-        me.owner = setmetatable({ co }, { __mode = "v" })
-        records[co] = me
-    end
-    return me
-end
-
--- Generators are a part of the thread that resumes them. nginx hands their waits up by itself.
-local function follow_generators(self)
-    local resume, create = coroutine.resume, coroutine.create
-    local function adopt(co)
-        local outer = running()
-        local records = outer and type(co) == "thread" and records_of(self)
-        local me = records and records[outer]
-        if me then
-            records[co] = me
-        end
-    end
-    local function unwrap(ok, ...)
-        if ok then
-            return ...
-        end
-        local value = ...
-        error(value, type(value) == "string" and 2 or 0)
-    end
-    coroutine.resume = function(co, ...) -- luacheck: ignore 122
-        adopt(co)
-        return resume(co, ...)
-    end
-    coroutine.wrap = function(fn) -- luacheck: ignore 122
-        errors.check(2, "f", "function", fn)
-        local co = create(fn)
-        return function(...)
-            adopt(co)
-            return unwrap(resume(co, ...))
-        end
-    end
-end
-
--- `state.current` and `state.active` are what is looked up, whatever somebody has set.
-local function bind_state(self)
-    setmetatable(state, {
-        __index = function(_, name)
-            if name == "current" then
-                return lookup(self)
-            elseif name == "active" then
-                return running()
-            end
-        end,
-        __newindex = function(all, name, value)
-            if name ~= "current" and name ~= "active" then
-                rawset(all, name, value)
-            end
-        end,
-    })
-    state.current, state.active = nil, nil
-end
-
-local function is_dead(owner)
-    local co = owner[1]
-    return not co or coroutine.status(co) == "dead"
-end
-
--- The outermost scope a thread is in.
-local function outermost(me)
-    local scope = me.scope
-    while scope and scope.parent do
-        scope = scope.parent
-    end
-    return scope
-end
-
--- A root that was killed (ngx.thread.kill) is still in a wait or a scope: what runs for it ends.
-local function cancel_orphans(root)
-    local scope = outermost(root)
-    if not is_dead(root.owner) or not scope and not root.handle:is_waiting() then
-        return
-    elseif scope then
-        scope:cancel()
-    end
-    for socket in pairs(root.keeper.sockets) do
-        socket:close()
-    end
-end
-
---- What starts and ends the light threads of the calling code's request.
+--- For cosockets: what starts and ends the light threads of the calling code's request.
 ---@package
 ---@return moonwire.Keeper
 function methods:keeper()
-    local root = state.current.root
-    local keeper = root.keeper
-    if not keeper then
-        keeper = keepers.new(self.host, function()
-            cancel_orphans(root)
-        end)
-        root.keeper = keeper
-    end
-    return keeper
+    return threads.keeper(self)
 end
 
 local function run(self, me, fn, ...)
-    records_of(self)[running()] = me
+    threads.begin(self, me)
     thread.begin(me, fn, ...)
 end
 
 function methods:start(fn, ...)
     thread.check(self)
-    local me = new_record(self, state.current.root)
-    self:keeper():start(run, self, me, fn, ...)
+    local me = threads.new(self)
+    threads.keeper(self):start(run, self, me, fn, ...)
     return me
 end
 
@@ -327,65 +174,8 @@ end
 
 -- What nginx does in moonwire's stead ------------------------------------------------------------
 
-local IN_CONF = "it is set in nginx.conf, with "
-local TLS_OPTIONS = {
-    verify = true, server_name = true, cert = true, key = true,
-    ca_file = IN_CONF .. "lua_ssl_trusted_certificate",
-    ca_path = IN_CONF .. "lua_ssl_trusted_certificate",
-    ca = IN_CONF .. "lua_ssl_trusted_certificate",
-    min_version = IN_CONF .. "lua_ssl_protocols",
-    max_version = IN_CONF .. "lua_ssl_protocols",
-    ciphers = IN_CONF .. "lua_ssl_ciphers",
-    key_password = "the key has to be without a password",
-    alpn = "cosockets offer no protocols, and speak HTTP/1.1",
-    pins = "cosockets don't show the certificate",
-}
-
-local TlsContext = {}
-TlsContext.__index = TlsContext
-
-function TlsContext:source() -- luacheck: ignore 212
-    return "lua_ssl_trusted_certificate"
-end
-
--- PEM, out of a file unless it is PEM itself.
-local function pem_of(text, name)
-    if text:find("-----BEGIN", 1, true) then
-        return text
-    end
-    local file, problem = io.open(text, "rb")
-    if not file then
-        return nil, ("tls.%s: %s"):format(name, problem)
-    end
-    local pem = file:read "*a"
-    file:close()
-    return pem
-end
-
--- What stands for moonwire.core.TlsContext: our certificate, ready for setclientcert.
-local function tls_context(opts)
-    local self = setmetatable({}, TlsContext)
-    if opts.cert then
-        local cert, problem = pem_of(opts.cert, "cert")
-        local key = cert
-        if cert and opts.key then
-            key, problem = pem_of(opts.key, "key")
-        end
-        if key then
-            self.cert, problem = ssl.parse_pem_cert(cert)
-        end
-        if self.cert then
-            self.key, problem = ssl.parse_pem_priv_key(key)
-        end
-        if not self.key then
-            return nil, codes.ETLS, problem
-        end
-    end
-    return self
-end
-
 if is_here then
-    host.name, host.tls_options, host.tls_context = "nginx", TLS_OPTIONS, tls_context
+    host.name, host.tls_options, host.tls_context = "nginx", tls.options, tls.context
     host.log = function(text)
         ngx.log(ngx.INFO, (text:gsub("\n$", "")))
     end
@@ -413,7 +203,7 @@ function M.new()
             peeks = false,
         },
         on_error = log_error,
-        records = {},
+        gateway = gateway,
     }, Ngx)
     self.host = {
         spawn = ngx.thread.spawn, wait = ngx.thread.wait, kill = ngx.thread.kill,
@@ -422,21 +212,7 @@ function M.new()
             self.on_error(value)
         end,
     }
-    self.nowhere = {
-        backend = self, deadline = huge, cancelled = false, doomed = false, co = true,
-        handle = {
-            wait = function()
-                error(phase_message(), 0)
-            end,
-            wake = function()
-                return false
-            end,
-        },
-    }
-    self.nowhere.root = self.nowhere
-    self.main = self.nowhere
-    follow_generators(self)
-    bind_state(self)
+    threads.install(self)
     return self
 end
 
