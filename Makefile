@@ -23,7 +23,7 @@ BINDIR = $(PREFIX)/bin
 LUADIR = $(PREFIX)/share/lua/5.1
 LIBDIR = $(PREFIX)/lib/lua/5.1
 CFLAGS ?= -O2 -g
-LUAJIT := luajit
+LUAJIT := $(or $(if $(LUA_DIR),$(wildcard $(LUA_DIR)/bin/luajit)),luajit)
 SPEC := spec
 
 # V=1 shows whole command lines
@@ -37,30 +37,51 @@ SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fr
 override CFLAGS += $(SAN_FLAGS)
 endif
 
-ifdef LUA_INCDIR
-LUA_CFLAGS := -isystem $(LUA_INCDIR)
-else
-LUA_CFLAGS := $(call system,$(call pkg,--cflags luajit))
-endif
-LUA_LIBS := $(or $(call pkg,--libs luajit),-lluajit-5.1)
+# Where a library is: NAME_DIR=/folder, or NAME_INCDIR= and NAME_LIBDIR=, of LUA LLHTTP LIBEV CARES
+# URIPARSER ZLIB OPENSSL LIBEDIT; pkg-config and the compiler find the others. Folders that the
+# compiler looks into anyway say nothing: LuaRocks names them where its user has named none.
+given = $(filter-out $(foreach p,/usr /usr/local,$(p) $(p)/include $(p)/lib $(p)/lib64 $(p)/lib/$(MULTIARCH)),$($(1)))
+here = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+in_dir = $(if $(call given,$(1)_DIR),$(call here,$(call given,$(1)_DIR))/$(2))
+incdir = $(or $(if $(call given,$(1)_INCDIR),$(call here,$(call given,$(1)_INCDIR))),$(call in_dir,$(1),$(2)))
+# NAME_DIR/lib, which LuaRocks makes of NAME_DIR, is not all of it
+own_libdir = $(if $(subst $($(1)_DIR)/lib,,$($(1)_LIBDIR)),$(call given,$(1)_LIBDIR))
+libdir = $(if $(call own_libdir,$(1)),$(call here,$(call own_libdir,$(1))))
+from = -L'$(1)' -Wl,-rpath,'$(1)'
+from_dir = $(foreach part,lib lib64 $(MULTIARCH:%=lib/%),$(call from,$(call in_dir,$(1),$(part))))
+# $(call cflags,NAME,pkg-config's name,folder of the headers), $(call libs,NAME,pkg-config's name,-lname)
+cflags = $(if $(call incdir,$(1),$(3)),-isystem '$(call incdir,$(1),$(3))',$(call system,$(call pkg,--cflags $(2))))
+libs = $(if $(call libdir,$(1)),$(call from,$(call libdir,$(1))) $(3),$(if \
+	$(call given,$(1)_DIR),$(call from_dir,$(1)) $(3),$(or $(call pkg,--libs $(2)),$(3))))
+
+LUA_CFLAGS := $(call cflags,LUA,luajit,include/luajit-2.1)
+LUA_LIBS := $(call libs,LUA,luajit,-lluajit-5.1)
 
 # llhttp: the system's from 9.2 on, else what tools/llhttp has unpacked
-ifeq ($(call pkg,--atleast-version=9.2 libllhttp && echo yes),yes)
-LLHTTP_CFLAGS := $(call system,$(call pkg,--cflags libllhttp))
-LLHTTP_LIBS := $(call pkg,--libs libllhttp)
+ifneq ($(call given,LLHTTP_DIR)$(call given,LLHTTP_INCDIR)$(filter yes,$(call pkg,--atleast-version=9.2 libllhttp && echo yes)),)
+LLHTTP_CFLAGS := $(call cflags,LLHTTP,libllhttp,include)
+LLHTTP_LIBS := $(call libs,LLHTTP,libllhttp,-lllhttp)
 else
 LLHTTP_CFLAGS := -isystem .deps/usr/include
-LLHTTP_LIBS := $(wildcard .deps/usr/lib/*/libllhttp.a)
+LLHTTP_LIBS := $(or $(wildcard .deps/usr/lib/*/libllhttp.a),-lllhttp)
 endif
+LIBEV_LIBS := $(call libs,LIBEV,libev,-lev)
+CARES_LIBS := $(call libs,CARES,libcares,-lcares)
+URIPARSER_LIBS := $(call libs,URIPARSER,liburiparser,-luriparser)
+ZLIB_LIBS := $(call libs,ZLIB,zlib,-lz)
+OPENSSL_LIBS := $(call libs,OPENSSL,openssl,-lssl -lcrypto)
+LIBEDIT_LIBS := $(call libs,LIBEDIT,libedit,-ledit)
+OTHER_CFLAGS := $(call cflags,OPENSSL,openssl,include) $(call cflags,LIBEV,libev,include) \
+	$(call cflags,CARES,libcares,include) $(call cflags,URIPARSER,liburiparser,include) \
+	$(call cflags,ZLIB,zlib,include) $(call cflags,LIBEDIT,libedit,include)
 
-CORE_LIBS := $(LLHTTP_LIBS) -lev $(or $(call pkg,--libs libcares),-lcares) \
-	$(or $(call pkg,--libs liburiparser),-luriparser) $(or $(call pkg,--libs zlib),-lz) \
-	$(or $(call pkg,--libs openssl),-lssl -lcrypto)
-EDITOR_LIBS := $(or $(call pkg,--libs libedit),-ledit)
+CORE_LIBS := $(LLHTTP_LIBS) $(LIBEV_LIBS) $(CARES_LIBS) $(URIPARSER_LIBS) $(ZLIB_LIBS) $(OPENSSL_LIBS)
+EDITOR_LIBS := $(LIBEDIT_LIBS)
 
 OWN := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Wall -Wextra -Wconversion -Wshadow \
 	-Wmissing-prototypes -Wvla -fPIC -fvisibility=hidden -pthread
-COMPILE = $(CC) $(OWN) $(LLHTTP_CFLAGS) $(LUA_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+COMPILE = $(CC) $(OWN) $(LLHTTP_CFLAGS) $(LUA_CFLAGS) $(OTHER_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard src/core/*.c src/io/*.c src/lua/*.c)))
 MAIN_OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/main.c))
 EDITOR_OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/editor.c))
@@ -91,22 +112,25 @@ FLAGS_compile = $(COMPILE)
 FLAGS_core = $(LINK_CORE)
 FLAGS_main = $(LINK_MAIN)
 FLAGS_editor = $(LINK_EDITOR)
-$(BUILD)/compile.flags $(BUILD)/core.flags $(BUILD)/main.flags $(BUILD)/editor.flags: FORCE
+$(patsubst %,$(BUILD)/%.flags,compile core main editor needs): FORCE
 	$(shell mkdir -p $(@D))$(file >$@.new,$(FLAGS_$(basename $(@F))))
 	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
 
-# llhttp before 9.2 takes bare LF, folded headers and a space before the colon.
-$(BUILD)/llhttp.ok: $(BUILD)/compile.flags
-	@printf '%s\n' '#include <llhttp.h>' \
-	    '#if LLHTTP_VERSION_MAJOR * 100 + LLHTTP_VERSION_MINOR < 902' \
-	    '#error too old' '#endif' | $(COMPILE) -fsyntax-only -x c - 2>$@.log || { \
-	    echo "moonwire needs llhttp 9.2 or later, and this one is missing or older" \
-	        "($(or $(call pkg,--modversion libllhttp),none) from pkg-config):" \
-	        "run tools/deps build" >&2; exit 1; }
-	@rm -f $@.log
+# What is missing is said in a sentence each, before the compiler says it in a hundred lines.
+NEEDS := LUA LLHTTP LIBEV CARES URIPARSER ZLIB OPENSSL $(if $(EDITOR_OBJ),LIBEDIT)
+define FLAGS_needs
+$(COMPILE)
+$(LDFLAGS)
+$(MULTIARCH)
+$(LUAJIT)
+$(foreach name,$(NEEDS),$(name)|$(call given,$(name)_DIR)|$(call given,$(name)_INCDIR)|$(call own_libdir,$(name))|$($(name)_LIBS)
+)
+endef
+$(BUILD)/needs.ok: $(BUILD)/needs.flags tools/needs
+	@tools/needs $<
 	@touch $@
 
-$(BUILD)/obj/%.o: src/%.c $(BUILD)/compile.flags | $(BUILD)/llhttp.ok
+$(BUILD)/obj/%.o: src/%.c $(BUILD)/compile.flags | $(BUILD)/needs.ok
 	@mkdir -p $(@D)
 	$(call quiet,CC) $(COMPILE) -MMD -MP -c -o $@ $<
 
@@ -145,7 +169,9 @@ test:
 	@$(MAKE) --no-print-directory all wrapped
 	@$(RUN_SPECS)
 
-RUN_SPECS = MOONWIRE_BUILD=$(abspath $(BUILD)) MOONWIRE_LUAJIT=$(LUAJIT) \
+# a path stays right wherever a spec goes
+WHOLE_LUAJIT = $(if $(findstring /,$(LUAJIT)),$(call here,$(LUAJIT)),$(LUAJIT))
+RUN_SPECS = MOONWIRE_BUILD="$(call here,$(BUILD))" MOONWIRE_LUAJIT="$(WHOLE_LUAJIT)" \
 	MOONWIRE_CC="$(CC) $(LUA_CFLAGS) $(CFLAGS)" tools/spec $(SPEC)
 
 check-san:
@@ -154,14 +180,14 @@ check-san:
 
 .PHONY: run-san
 run-san: all wrapped
-	@MOONWIRE_SAN=1 $(subst MOONWIRE_LUAJIT=$(LUAJIT),MOONWIRE_LUAJIT=$(abspath $(BUILD)/bin/luajit),$(RUN_SPECS))
+	@MOONWIRE_SAN=1 $(subst MOONWIRE_LUAJIT="$(WHOLE_LUAJIT)",MOONWIRE_LUAJIT="$(call here,$(BUILD)/bin/luajit)",$(RUN_SPECS))
 
 .PHONY: differential
 differential:
 	@tools/deps build differential
 	@$(MAKE) --no-print-directory all
-	@LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;$(LUA_PATH);" MOONWIRE_ROOT=$(CURDIR) \
-	    MOONWIRE_BUILD=$(abspath $(BUILD)) $(LUAJIT) tools/differential.lua
+	@LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;$(LUA_PATH);" MOONWIRE_ROOT="$(CURDIR)" \
+	    MOONWIRE_BUILD="$(call here,$(BUILD))" $(LUAJIT) tools/differential.lua
 
 # `make test` runs this too; with SEED=n it is that seed alone, told step by step
 SEEDS := 20000
@@ -170,7 +196,7 @@ SEED :=
 simulate:
 	@tools/deps build
 	@$(MAKE) --no-print-directory all
-	@MOONWIRE_BUILD=$(abspath $(BUILD)) $(LUAJIT) tools/simulate.lua $(SEEDS) $(SEED)
+	@MOONWIRE_BUILD="$(call here,$(BUILD))" $(LUAJIT) tools/simulate.lua $(SEEDS) $(SEED)
 
 # `make test` runs this too, with 20 000 requests
 REQUESTS := 1000000
@@ -178,7 +204,7 @@ REQUESTS := 1000000
 soak:
 	@tools/deps build test
 	@$(MAKE) --no-print-directory all
-	@MOONWIRE_BUILD=$(abspath $(BUILD)) $(LUAJIT) tools/soak.lua $(REQUESTS)
+	@MOONWIRE_BUILD="$(call here,$(BUILD))" $(LUAJIT) tools/soak.lua $(REQUESTS)
 
 # `make test` runs this too, without the sanitizers
 .PHONY: check-oom
@@ -194,7 +220,7 @@ WRAP_failing_alloc := malloc calloc realloc free uriParseSingleUriExA uriAddBase
 
 .PHONY: wrapped
 wrapped: $(WRAPPED)
-$(BUILD)/obj/wrap/%.o: spec/wrap/%.c $(BUILD)/compile.flags | $(BUILD)/llhttp.ok
+$(BUILD)/obj/wrap/%.o: spec/wrap/%.c $(BUILD)/compile.flags | $(BUILD)/needs.ok
 	@mkdir -p $(@D)
 	$(call quiet,CC) $(COMPILE) -MMD -MP -c -o $@ $<
 
@@ -255,8 +281,8 @@ BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 bench:
 	@tools/deps build bench
 	@$(MAKE) --no-print-directory all bench-programs
-	@LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;$(LUA_PATH);" MOONWIRE_ROOT=$(CURDIR) \
-	    MOONWIRE_BUILD=$(abspath $(BUILD)) ROUNDS=$(ROUNDS) SCALE=$(SCALE) \
+	@LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;$(LUA_PATH);" MOONWIRE_ROOT="$(CURDIR)" \
+	    MOONWIRE_BUILD="$(call here,$(BUILD))" ROUNDS=$(ROUNDS) SCALE=$(SCALE) \
 	    $(LUAJIT) bench/run.lua $(ROW)
 
 bench-programs: $(BENCH_PROGRAMS)
@@ -307,15 +333,16 @@ check-globals: $(OBJ)
 	    END { exit bad }'
 
 install: all
-	@install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/moonwire $(DESTDIR)$(LUADIR)
-	install -m 755 $(MAIN) $(DESTDIR)$(BINDIR)/moonwire
-	install -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/moonwire/core.so
-	install -m 755 $(EDITOR) $(DESTDIR)$(LIBDIR)/moonwire/editor.so
-	cd lua && find moonwire -name '*.lua' -exec install -D -m 644 {} $(abspath $(DESTDIR)$(LUADIR))/{} \;
+	@install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(LIBDIR)/moonwire" "$(DESTDIR)$(LUADIR)"
+	install -m 755 $(MAIN) "$(DESTDIR)$(BINDIR)/moonwire"
+	install -m 755 $(CORE) "$(DESTDIR)$(LIBDIR)/moonwire/core.so"
+	install -m 755 $(EDITOR) "$(DESTDIR)$(LIBDIR)/moonwire/editor.so"
+	to=$$(cd "$(DESTDIR)$(LUADIR)" && pwd) && cd lua && find moonwire -name '*.lua' \
+	    -exec install -D -m 644 {} "$$to/{}" \;
 
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/moonwire
-	rm -rf $(DESTDIR)$(LIBDIR)/moonwire $(DESTDIR)$(LUADIR)/moonwire
+	rm -f "$(DESTDIR)$(BINDIR)/moonwire"
+	rm -rf "$(DESTDIR)$(LIBDIR)/moonwire" "$(DESTDIR)$(LUADIR)/moonwire"
 
 clean:
 	rm -rf $(BUILD)

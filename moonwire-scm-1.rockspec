@@ -18,19 +18,43 @@ dependencies = {
     "lua == 5.1",
     "luajit >= 2.1.0beta3",
 }
+-- Named, so that LuaRocks passes OPENSSL_DIR=/folder and its like on. The Makefile looks for all of
+-- them itself, with pkg-config too, and names the package of one that is missing.
+external_dependencies = {
+    LLHTTP = {}, LIBEV = {}, CARES = {}, URIPARSER = {}, ZLIB = {}, OPENSSL = {}, LIBEDIT = {},
+}
 build = {
     type = "make",
-    build_variables = {
+    variables = {
         BUILD = "build/rock",
         CC = "$(CC)",
         CFLAGS = "$(CFLAGS)",
+        LUAJIT = "$(LUA)",
+        LUA_DIR = "$(LUA_DIR)",
         LUA_INCDIR = "$(LUA_INCDIR)",
+        LLHTTP_DIR = "$(LLHTTP_DIR)",
+        LLHTTP_INCDIR = "$(LLHTTP_INCDIR)",
+        LLHTTP_LIBDIR = "$(LLHTTP_LIBDIR)",
+        LIBEV_DIR = "$(LIBEV_DIR)",
+        LIBEV_INCDIR = "$(LIBEV_INCDIR)",
+        LIBEV_LIBDIR = "$(LIBEV_LIBDIR)",
+        CARES_DIR = "$(CARES_DIR)",
+        CARES_INCDIR = "$(CARES_INCDIR)",
+        CARES_LIBDIR = "$(CARES_LIBDIR)",
+        URIPARSER_DIR = "$(URIPARSER_DIR)",
+        URIPARSER_INCDIR = "$(URIPARSER_INCDIR)",
+        URIPARSER_LIBDIR = "$(URIPARSER_LIBDIR)",
+        ZLIB_DIR = "$(ZLIB_DIR)",
+        ZLIB_INCDIR = "$(ZLIB_INCDIR)",
+        ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
+        OPENSSL_DIR = "$(OPENSSL_DIR)",
+        OPENSSL_INCDIR = "$(OPENSSL_INCDIR)",
+        OPENSSL_LIBDIR = "$(OPENSSL_LIBDIR)",
+        LIBEDIT_DIR = "$(LIBEDIT_DIR)",
+        LIBEDIT_INCDIR = "$(LIBEDIT_INCDIR)",
+        LIBEDIT_LIBDIR = "$(LIBEDIT_LIBDIR)",
     },
     install_variables = {
-        BUILD = "build/rock",
-        CC = "$(CC)",
-        CFLAGS = "$(CFLAGS)",
-        LUA_INCDIR = "$(LUA_INCDIR)",
         BINDIR = "$(BINDIR)",
         LUADIR = "$(LUADIR)",
         LIBDIR = "$(LIBDIR)",

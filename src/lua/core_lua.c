@@ -90,6 +90,11 @@ luaopen_moonwire_core(lua_State *L)
         {NULL, NULL},
     };
 
+    if (!mwL_is_luajit())
+        return luaL_error(L,
+            "moonwire needs LuaJIT 2.1, and this is another Lua, which lacks "
+            "its C API and can't wait inside pcall or an iterator: run the "
+            "script with luajit, or with the moonwire command");
     lua_newtable(L);
     luaL_setfuncs(L, functions, 0);
     set_code(L, "EAGAIN", MW_EAGAIN);

@@ -7,6 +7,17 @@
 #include <lua.h>
 #include <stdio.h>
 
+/* What LuaJIT has and the plain Lua 5.1 has not.  They may be missing when this
+ * library is loaded, so that luaopen_moonwire_core() can say in a sentence what
+ * the dynamic linker would say in a riddle. */
+#pragma weak lua_isyieldable
+#pragma weak luaL_setfuncs
+#pragma weak luaL_setmetatable
+#pragma weak luaL_traceback
+
+/* Whether the Lua that has loaded us is a LuaJIT. */
+#define mwL_is_luajit() (&lua_isyieldable != NULL)
+
 /* Makes the metatable of a class and leaves nothing on the stack.  `name` is
  * its key in the registry and its __name; `methods` becomes __index unless
  * `meta` has an __index of its own.  Calling it again changes nothing, so the

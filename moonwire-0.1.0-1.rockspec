@@ -1,0 +1,71 @@
+rockspec_format = "3.0"
+package = "moonwire"
+version = "0.1.0-1"
+source = {
+    url = "git+https://github.com/moonwire/moonwire.git",
+    tag = "v0.1.0",
+}
+description = {
+    summary = "A Lua-scriptable HTTP client runtime",
+    detailed = [[
+        HTTP/1.1 with keep-alive, TLS that verifies, streaming both ways, deadlines that cancel and
+        structured concurrency, in scripts that read like blocking code. A C core (libev, llhttp,
+        OpenSSL) for LuaJIT.
+    ]],
+    license = "unreleased", -- a license comes with the first release
+    labels = { "http", "network", "async" },
+}
+dependencies = {
+    "lua == 5.1",
+    "luajit >= 2.1.0beta3",
+}
+-- Named, so that LuaRocks passes OPENSSL_DIR=/folder and its like on. The Makefile looks for all of
+-- them itself, with pkg-config too, and names the package of one that is missing.
+external_dependencies = {
+    LLHTTP = {}, LIBEV = {}, CARES = {}, URIPARSER = {}, ZLIB = {}, OPENSSL = {}, LIBEDIT = {},
+}
+build = {
+    type = "make",
+    variables = {
+        BUILD = "build/rock",
+        CC = "$(CC)",
+        CFLAGS = "$(CFLAGS)",
+        LUAJIT = "$(LUA)",
+        LUA_DIR = "$(LUA_DIR)",
+        LUA_INCDIR = "$(LUA_INCDIR)",
+        LLHTTP_DIR = "$(LLHTTP_DIR)",
+        LLHTTP_INCDIR = "$(LLHTTP_INCDIR)",
+        LLHTTP_LIBDIR = "$(LLHTTP_LIBDIR)",
+        LIBEV_DIR = "$(LIBEV_DIR)",
+        LIBEV_INCDIR = "$(LIBEV_INCDIR)",
+        LIBEV_LIBDIR = "$(LIBEV_LIBDIR)",
+        CARES_DIR = "$(CARES_DIR)",
+        CARES_INCDIR = "$(CARES_INCDIR)",
+        CARES_LIBDIR = "$(CARES_LIBDIR)",
+        URIPARSER_DIR = "$(URIPARSER_DIR)",
+        URIPARSER_INCDIR = "$(URIPARSER_INCDIR)",
+        URIPARSER_LIBDIR = "$(URIPARSER_LIBDIR)",
+        ZLIB_DIR = "$(ZLIB_DIR)",
+        ZLIB_INCDIR = "$(ZLIB_INCDIR)",
+        ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
+        OPENSSL_DIR = "$(OPENSSL_DIR)",
+        OPENSSL_INCDIR = "$(OPENSSL_INCDIR)",
+        OPENSSL_LIBDIR = "$(OPENSSL_LIBDIR)",
+        LIBEDIT_DIR = "$(LIBEDIT_DIR)",
+        LIBEDIT_INCDIR = "$(LIBEDIT_INCDIR)",
+        LIBEDIT_LIBDIR = "$(LIBEDIT_LIBDIR)",
+    },
+    install_variables = {
+        BINDIR = "$(BINDIR)",
+        LUADIR = "$(LUADIR)",
+        LIBDIR = "$(LIBDIR)",
+    },
+    copy_directories = {},
+}
+deploy = {
+    wrap_bin_scripts = false, -- bin/moonwire is a program
+}
+test = {
+    type = "command",
+    command = "make test",
+}
