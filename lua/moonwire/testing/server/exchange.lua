@@ -80,11 +80,11 @@ end
 ---@field path string decoded, without the query
 ---@field query string "" when there is none
 ---@field args table<string, string|string[]> the query, decoded
----@field headers moonwire.Headers
+---@field headers moonwire.core.Headers
 ---@field http_version string
 ---@field connection integer the number of its connection, 1 for the server's first
 ---@field tls moonwire.TlsInfo? what its connection speaks; nil without TLS
----@field trailers moonwire.Headers? once the body has been read
+---@field trailers moonwire.core.Headers? once the body has been read
 ---@field ended boolean the body has been read
 ---@field private exchange table
 local request_methods = {}
