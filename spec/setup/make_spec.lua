@@ -18,7 +18,7 @@ luaopen_moonwire_core(lua_State *L)
 
 local function small_tree()
     local t = tree.new()
-    t:copy("Makefile", "src/moonwire.map", "tools/san")
+    t:copy("Makefile", "src/moonwire.map", "tools/needs", "tools/san")
     t:run("ln -s " .. tree.quote(tree.root .. "/.deps") .. " .deps")
     t:write("src/core/value.h", value_h)
     t:write("src/core/value.c", value_c)

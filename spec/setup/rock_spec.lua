@@ -1,6 +1,10 @@
--- The rock: `luarocks make` into a tree of its own, and a script run from there.
+-- The rock, as docs/embedding.md has it: its commands are run in a checkout whose path has spaces, in a
+-- home of their own, with git reading the checkout in place of the project's address.
 
 local tree = dofile("spec/support/tree.lua")
+
+local URL = "https://github.com/moonwire/moonwire.git"
+local NAMES = { "scm", "0.1.0" }
 
 local script = [[
 local http = require "moonwire.http"
@@ -11,56 +15,140 @@ print(package.searchpath("moonwire.core", package.cpath))
 server:close()
 ]]
 
-describe("the rock", function()
-    local t
+local function read(path)
+    local file = assert(io.open(tree.root .. "/" .. path))
+    local text = file:read "*a"
+    file:close()
+    return text
+end
 
-    local function luarocks(words)
-        return ("cd %s && env -u LUA_PATH -u LUA_CPATH LUAROCKS_CONFIG=%s HOME=%s "
-            .. "luarocks --lua-version=5.1 %s"):format(tree.quote(tree.root),
-            tree.quote(t.path .. "/config.lua"), tree.quote(t.path), words)
+-- The shell blocks of the section, in their order.
+local function blocks()
+    local section = read("docs/embedding.md"):match "## LuaRocks and plain LuaJIT\n(.*)"
+    section = section:match "^(.-)\n## " or section
+    local list = {}
+    for block in section:gmatch "```sh\n(.-)```" do
+        list[#list + 1] = block
+    end
+    return list
+end
+
+local function rockspec(name)
+    local values = {}
+    local chunk = assert(loadstring(read("moonwire-" .. name .. "-1.rockspec")))
+    setfenv(chunk, values)()
+    return values
+end
+
+describe("the rock", function()
+    local t, checkout, documented
+
+    local function sh(command, config)
+        return tree.run(([[
+            cd %s && unset LUA_PATH LUA_CPATH LUA_INIT && export MAKEFLAGS=-j2 HOME=%s CFLAGS=-O0
+            export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=%s.insteadOf
+            export GIT_CONFIG_VALUE_0=%s LUAROCKS_CONFIG=%s
+            (set -e
+            %s
+            )]]):format(tree.quote(checkout), tree.quote(t.path .. "/a home"),
+            tree.quote("url.file://" .. checkout), URL,
+            config or tree.quote(t.path .. "/a home/.luarocks/config-5.1.lua"), command))
+    end
+
+    local function succeed(command)
+        local status, output = sh(command)
+        assert.equal(0, status, output)
+        return output
     end
 
     setup(function()
         t = tree.new()
-        local _, include = tree.run("pkg-config --variable=includedir luajit")
-        -- rocks_servers is empty: everything has to come from the local rockspec
-        t:write("config.lua", ('lua_interpreter = "luajit"\nrocks_servers = {}\n' ..
-            'variables = { LUA_INCDIR = %q }\n'):format((include:gsub("\n", ""))))
-        t:write("script.lua", script)
-        local status, output = tree.run(luarocks("--tree " .. tree.quote(t.path .. "/tree") ..
-            " make moonwire-scm-1.rockspec"))
+        checkout = t.path .. "/a checkout"
+        documented = blocks()
+        t:write("a home/script.lua", script)
+        t:write("plain.lua", "rocks_servers = {}\n")
+        local status, output = tree.run(("cd %s && mkdir %s && tar -c --exclude=./build "
+            .. "--exclude=./.deps --exclude=./.git . | tar -x -C %s && ln -s %s %s"):format(
+            tree.quote(tree.root), tree.quote(checkout), tree.quote(checkout), tree.quote(tree.root .. "/.deps"),
+            tree.quote(checkout .. "/.deps")))
         assert(status == 0, output)
+        succeed("printf 'build/\\n.deps\\n' >.gitignore && git init -q && git add -A && "
+            .. "git -c user.name=a -c user.email=a@localhost commit -qm all && git tag v0.1.0")
+        -- no server is asked, whatever happens; and LuaJIT's headers may stand elsewhere
+        succeed(documented[2] .. "luarocks --lua-version 5.1 config rocks_servers '{}'\n")
+        succeed("luarocks --lua-version 5.1 config variables.LUA_INCDIR "
+            .. "\"$(pkg-config --variable=includedir luajit)\"")
+        succeed("luarocks --lua-version 5.1 config variables.CFLAGS '-O0 -DMOONWIRE_MARK'")
     end)
 
     teardown(function()
         t:remove()
     end)
 
-    local function run(command)
-        local status, output = t:run("cd / && env -u LUA_INIT " .. command:gsub("@", t.path))
-        assert.equal(0, status, output)
-        assert.equal("200\t1000\n" .. t.path .. "/tree/lib/lua/5.1/moonwire/core.so\n", output)
-    end
+    it("is one of two that differ in version and source only, and tell the version", function()
+        local scm, release = rockspec "scm", rockspec "0.1.0"
+        local version = dofile(tree.root .. "/lua/moonwire/version.lua")
+        assert.equal(version .. "-1", release.version)
+        assert.equal("v" .. version, release.source.tag)
+        assert.equal(version, read("CHANGELOG.md"):match "\n## (%d+%.%d+%.%d+)")
+        assert.equal("scm-1", scm.version)
+        assert.equal(scm.source.url, release.source.url)
+        scm.version, scm.source, release.version, release.source = nil, nil, nil, nil
+        assert.same(scm, release)
+    end)
 
     it("passes luarocks lint", function()
-        local status, output = tree.run(luarocks("lint moonwire-scm-1.rockspec"))
-        assert.equal(0, status, output)
+        for _, name in ipairs(NAMES) do
+            succeed("luarocks lint moonwire-" .. name .. "-1.rockspec")
+        end
     end)
 
-    it("brings a command that runs a script", function()
-        run("env -u LUA_PATH -u LUA_CPATH @/tree/bin/moonwire @/script.lua")
+    it("isn't needed with plain LuaJIT: make install, run, uninstall", function()
+        assert.matches("\n0.1.0\n", succeed(documented[1]), 1, true)
+        assert.equal("", succeed("find ~/moonwire -name 'moonwire*' ! -path ~/moonwire"))
     end)
 
-    it("brings modules for plain luajit", function()
-        run("LUA_PATH='@/tree/share/lua/5.1/?.lua;@/tree/share/lua/5.1/?/init.lua;;' "
-            .. "LUA_CPATH='@/tree/lib/lua/5.1/?.so;;' luajit @/script.lua")
+    it("is made, runs, is tested and removed, in folders with spaces", function()
+        local run = ([[
+            "$HOME/rocks/bin/moonwire" "$HOME/script.lua"
+            luajit "$HOME/script.lua"
+            luarocks --lua-version 5.1 remove]])
+        local changed, count = documented[3]:gsub("luarocks %-%-lua%-version 5.1 remove", run)
+        assert.equal(1, count)
+        local output = succeed(changed)
+        local answer = "200\t1000\n" .. t.path .. "/a home/rocks/lib/lua/5.1/moonwire/core.so\n"
+        assert.matches("\n" .. answer .. answer, output, 1, true)
+        assert.equal(2, select(2, output:gsub("%f[^\n]0%.1%.0\n", "")))
+        assert.matches("%d+ passed, 0 failed\n", output)
+        assert.matches("-O0 -DMOONWIRE_MARK", succeed("cat build/rock/compile.flags"), 1, true)
+        assert.equal("", succeed("find ~/rocks -name '*moonwire*'"))
     end)
 
-    it("is removed without a trace", function()
-        local status, output = tree.run(luarocks("--tree " .. tree.quote(t.path .. "/tree") ..
-            " remove moonwire"))
-        assert.equal(0, status, output)
-        local _, left = t:run("find tree -name '*moonwire*'")
-        assert.equal("", left)
+    it("is packed with its sources, built from them alone, and removed", function()
+        local output = succeed(documented[4])
+        assert.matches("\n0.1.0\n", output, 1, true)
+        assert.equal("", succeed("find ~/rocks -name '*moonwire*'"))
+    end)
+
+    it("ends with the package to install when a library isn't where it was said to be", function()
+        local status, output = sh("luarocks --lua-version 5.1 --tree ~/rocks make "
+            .. "moonwire-scm-1.rockspec OPENSSL_DIR=/nowhere")
+        assert.not_equal(0, status)
+        assert.matches("moonwire needs OpenSSL 3 or later, and there is no openssl/ssl.h in "
+            .. "/nowhere/include: install libssl-dev on Debian", output, 1, true)
+    end)
+
+    it("is refused for a Lua that is no LuaJIT", function()
+        local plain = tree.quote(t.path .. "/plain.lua")
+        local make = "luarocks --lua-version %s --tree ~/rocks make %s moonwire-scm-1.rockspec"
+        local status, output = sh(make:format("5.1", ""), plain)
+        assert.not_equal(0, status)
+        assert.matches("luajit >= 2.1.0beta3 (not installed)", output, 1, true)
+        status, output = sh(make:format("5.3", ""), plain)
+        assert.not_equal(0, status)
+        assert.matches("lua 5.1 (not installed)", output, 1, true)
+        status, output = sh(make:format("5.1", "--deps-mode none"), plain)
+        assert.not_equal(0, status)
+        assert.matches("moonwire needs LuaJIT 2.1", output, 1, true)
     end)
 end)
