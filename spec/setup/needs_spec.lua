@@ -51,8 +51,8 @@ describe("make, looking for libraries,", function()
         local name, header, link, debian, fedora, alpine, homebrew = unpack(library)
 
         it("names the packages when the headers of " .. name .. " are missing", function()
-            refuses(name .. "_DIR=empty", "moonwire needs ", header .. " in " .. t.path
-                .. "/empty/include: install " .. debian .. " on Debian, " .. fedora
+            refuses(name .. "_DIR=empty", "moonwire needs ", header
+                .. " in empty/include: install " .. debian .. " on Debian, " .. fedora
                 .. " on Fedora, " .. alpine .. " on Alpine, " .. homebrew .. " with Homebrew")
         end)
 
