@@ -3,6 +3,7 @@
 #   make            core.so and the command, below build/
 #   make demo       installs what is missing, builds, shows moonwire at work
 #   make test       the same, then every spec; SPEC=spec/core runs a part
+#                   (LUA_DIR=.deps/luajit BUILD=build/stock: with the LuaJIT of tools/luajit)
 #   make check      lint, format, warnings of gcc and clang, cppcheck, floors, globals
 #   make check-san  every spec under the address and undefined behaviour sanitizers
 #   make differential  shows answers to moonwire, curl and undici, writes spec/differential.md
@@ -167,6 +168,10 @@ demo:
 test:
 	@tools/deps build test
 	@$(MAKE) --no-print-directory all wrapped
+	@$(MAKE) --no-print-directory run-specs
+
+.PHONY: run-specs
+run-specs:
 	@$(RUN_SPECS)
 
 # a path stays right wherever a spec goes

@@ -12,7 +12,6 @@ local RUN_ELSEWHERE = {
     ["make"] = "spec/setup/make_spec.lua",
     ["make install PREFIX=/usr/local"] = "spec/setup/make_spec.lua, with another PREFIX",
     ["tools/deps build"] = "spec/setup/deps_spec.lua",
-    ["luarocks --lua-version=5.1 make moonwire-scm-1.rockspec"] = "spec/setup/rock_spec.lua",
     ["export SERVER=http://127.0.0.1:8080"] = "the environment of each of these runs",
 }
 

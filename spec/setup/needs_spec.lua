@@ -1,4 +1,5 @@
--- Where make looks for libraries, and what it says when one is missing: tools/needs, with real compilers.
+-- Where make looks for libraries, and what it says when one is missing: tools/needs, with real
+-- compilers.
 
 local tree = dofile("spec/support/tree.lua")
 
@@ -79,14 +80,15 @@ describe("make, looking for libraries,", function()
             .. "OWN='-fPIC -Wsystem-headers'")
         assert.equal(0, status, output)
         assert.matches("moonwire's own zlib", output, 1, true)
+        local _
         _, output = t:run("ldd build/moonwire/core.so")
         assert.matches(t.path .. "/a prefix/lib/libz.so", output, 1, true)
     end)
 
     it("refuses the headers of another Lua, and says why", function()
         t:write("lua/lua.h", '#define LUA_VERSION_NUM 504\n#define LUA_RELEASE "Lua 5.4.6"\n')
-        refuses("LUA_INCDIR=lua", "moonwire needs LuaJIT 2.1, and these are the headers of Lua 5.4.6",
-            "waits inside pcall", "libluajit-5.1-dev", "luajit-devel on Fedora", "LUA_INCDIR=")
+        refuses("LUA_INCDIR=lua", "moonwire needs LuaJIT 2.1, and these are the headers of "
+            .. "Lua 5.4.6", "waits inside pcall", "libluajit-5.1-dev", "luajit-devel on Fedora", "LUA_INCDIR=")
     end)
 
     it("refuses an interpreter that is no LuaJIT", function()

@@ -9,8 +9,8 @@ for name in ([[any boolean nil integer number string table function thread userd
     BUILTIN[name] = true
 end
 
-local PUBLIC = [[init http request headers body net connection client response url scope task channel
-    semaphore signal error pool testing/mock testing/server]]
+local PUBLIC = [[init http request headers body net connection client response url scope task
+    channel semaphore signal error pool testing/mock testing/server]]
 
 -- Every annotated declaration of a file: {name, params, documented, public, line}.
 local function read(path)
