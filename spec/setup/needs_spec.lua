@@ -88,7 +88,8 @@ describe("make, looking for libraries,", function()
     it("refuses the headers of another Lua, and says why", function()
         t:write("lua/lua.h", '#define LUA_VERSION_NUM 504\n#define LUA_RELEASE "Lua 5.4.6"\n')
         refuses("LUA_INCDIR=lua", "moonwire needs LuaJIT 2.1, and these are the headers of "
-            .. "Lua 5.4.6", "waits inside pcall", "libluajit-5.1-dev", "luajit-devel on Fedora", "LUA_INCDIR=")
+            .. "Lua 5.4.6", "waits inside pcall", "libluajit-5.1-dev", "luajit-devel on Fedora",
+            "LUA_INCDIR=")
     end)
 
     it("refuses an interpreter that is no LuaJIT", function()
