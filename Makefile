@@ -4,6 +4,7 @@
 #   make demo       installs what is missing, builds, shows moonwire at work
 #   make test       the same, then every spec; SPEC=spec/core runs a part
 #                   (LUA_DIR=.deps/luajit BUILD=build/stock: with the LuaJIT of tools/luajit)
+#   make demo-nginx the gateway of examples/nginx in an nginx, until Ctrl-C
 #   make check      lint, format, warnings of gcc and clang, cppcheck, floors, globals
 #   make check-san  every spec under the address and undefined behaviour sanitizers
 #   make differential  shows answers to moonwire, curl and undici, writes spec/differential.md
@@ -14,8 +15,8 @@
 #   make bench      what requests cost beside wrk and curl; ROW=list ROUNDS=5 SCALE=0.5
 #   make install    PREFIX=/usr/local DESTDIR= ; make uninstall takes it away again
 #
-# demo, test, check, check-san, differential, soak and bench ask tools/deps for what they need; no
-# other target touches the machine.
+# demo, demo-nginx, test, check, check-san, differential, soak and bench ask tools/deps for what they
+# need; no other target touches the machine.
 
 BUILD := build
 PREFIX := /usr/local
@@ -164,6 +165,13 @@ demo:
 	@tools/deps build
 	@$(MAKE) --no-print-directory all
 	@$(BUILD)/bin/moonwire examples/demo.lua
+
+# An nginx with examples/nginx/nginx.conf, until Ctrl-C.
+.PHONY: demo-nginx
+demo-nginx:
+	@tools/deps nginx
+	@$(MAKE) --no-print-directory all
+	@tools/demo-nginx
 
 test:
 	@tools/deps build test
