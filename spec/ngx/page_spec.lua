@@ -11,7 +11,7 @@ local function run(command)
 end
 
 describe("docs/embedding.md, inside nginx,", function()
-    local page = snippets.read "docs/embedding.md":match "\n(## Inside nginx\n.*)"
+    local page = snippets.read "docs/embedding.md":match "(## Inside nginx\n.-\n)## "
 
     it("has a configuration that answers", function()
         local dir, port = support.temp_dir(), support.free_port()
