@@ -163,6 +163,19 @@ function steps.write(self, ms)
     return words == "timeout" and ETIMEOUT or 0
 end
 
+-- A cosocket raises in any request but its own.
+local function take_step(self, name, ms)
+    local ok, code = pcall(steps[name], self, ms)
+    if ok then
+        return code
+    elseif type(code) ~= "string" or not code:find "bad request$" then
+        error(code, 0)
+    end
+    self.read_code, self.write_code, self.out = ECLOSED, ECLOSED, false
+    self.detail = "it belongs to another request of nginx"
+    return ECLOSED
+end
+
 local function milliseconds(ends)
     if ends == huge then
         return LONGEST
@@ -175,7 +188,7 @@ local function step_here(self, name, ends)
     local code
     self.here = self.here + 1
     repeat
-        code = steps[name](self, milliseconds(ends))
+        code = take_step(self, name, milliseconds(ends))
     until code ~= ETIMEOUT or name ~= "read" or core.now() >= ends
     self.here = self.here - 1
     if self.closed then
@@ -188,7 +201,7 @@ end
 -- What a light thread does. It may go on when nobody waits for it any more: what it brings is there
 -- for the next one.
 local function step_aside(self, name, job)
-    local code = steps[name](self, name == "read" and SLICE or LONGEST)
+    local code = take_step(self, name, name == "read" and SLICE or LONGEST)
     self.jobs[name] = nil
     job.code = name == "read" and 0 or code
     if job.handle then
@@ -277,7 +290,7 @@ local function send_out(self, piece)
     if self.burst + #piece > BURST then
         return nil, EAGAIN
     end
-    steps.write(self, self.write_ms)
+    take_step(self, "write", self.write_ms)
     return nil, self.write_code or nil
 end
 
