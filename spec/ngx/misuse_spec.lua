@@ -1,5 +1,5 @@
--- What a script may get wrong inside nginx, or its configuration may lack: told clearly, and the next
--- request is unharmed.
+-- What a script may get wrong inside nginx, or its configuration may lack: told clearly, and the
+-- next request is unharmed.
 local handlers = require "spec.support.nginx_handlers"
 local http = require "moonwire.http"
 local moonwire = require "moonwire"
@@ -27,7 +27,8 @@ describe("inside nginx", function()
                 end
                 say(select(2, http.get(upstream, { on_resolve = on_resolve })).kind, asked)
                 say(select(2, http.get(url, { on_resolve = on_resolve })))
-                say(select(2, http.get(url, { on_resolve = on_resolve, resolve = resolve })).kind)]],
+                local opts = { on_resolve = on_resolve, resolve = resolve }
+                say(select(2, http.get(url, opts)).kind)]],
             keep = [[
                 local net = require "moonwire.net"
                 local port = tonumber(upstream:match "%d+$")
@@ -63,6 +64,32 @@ describe("inside nginx", function()
                 say(err)
                 say(select(2, moonwire.on_signal("INT", print)))
                 say(select(2, pcall(require("moonwire.testing.mock").new)))]],
+            older = [[
+                -- as if this were an older nginx
+                local tcp, backend = ngx.socket.tcp, require("moonwire.backend").current()
+                local function without(...)
+                    local hidden = { ... }
+                    backend.has_learnt = false
+                    ngx.socket.tcp = function()
+                        local sock = tcp()
+                        local methods = {}
+                        for name, method in pairs(getmetatable(sock).__index) do
+                            methods[name] = method
+                        end
+                        for _, name in ipairs(hidden) do
+                            methods[name] = nil
+                        end
+                        return setmetatable(sock, { __index = methods })
+                    end
+                end
+                without "bind"
+                say(select(2, http.get(upstream, { local_address = "127.0.0.1" })))
+                say(http.get(upstream .. "/get").status)
+                without "receiveany"
+                say(select(2, pcall(http.get, upstream)))
+                without()
+                say(http.get(upstream .. "/get").status)
+                ngx.socket.tcp = tcp]],
             uncaught = [[
                 moonwire.spawn(function() error "nobody sees this" end)
                 moonwire.sleep(0.01)
@@ -109,9 +136,17 @@ describe("inside nginx", function()
                 "timed out after 0.01 s: sleeping: cancelled\n"))
     end)
 
+    it("cosockets are asked what they can do", function()
+        local text = nginx:ask "older"
+        assert.matches("its cosockets have no bind(): leave local_address out", text, 1, true)
+        assert.matches("\n200\nthe cosockets of this nginx have no receiveany(): moonwire needs a "
+            .. "Lua module of version 0.10.14 or later\n200\n", text, 1, true)
+    end)
+
     it("what isn't there is said at once", function()
         local text = nginx:ask "host"
-        assert.matches("inside nginx only nginx can: write a `server` into nginx.conf", text, 1, true)
+        assert.matches("inside nginx only nginx can: write a `server` into nginx.conf", text, 1,
+            true)
         assert.matches("inside nginx signals are nginx's own", text, 1, true)
         assert.matches("moonwire's own loops and its mock can't run inside nginx", text, 1, true)
     end)

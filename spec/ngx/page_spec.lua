@@ -16,8 +16,8 @@ describe("docs/embedding.md, inside nginx,", function()
     it("has a configuration that answers", function()
         local dir, port = support.temp_dir(), support.free_port()
         local server, upstream = serve.start()
-        run(("make -C %s install PREFIX=%s/usr >%s/install"):format(support.quote(support.root), dir,
-            dir))
+        run(("make -C %s install PREFIX=%s/usr >%s/install"):format(
+            support.quote(support.root), dir, dir))
         local blocks = snippets.blocks(page, "nginx")
         assert.equal(1, #blocks)
         local text = blocks[1].text
@@ -32,9 +32,11 @@ describe("docs/embedding.md, inside nginx,", function()
         file:write(text)
         file:close()
         local command = page:match "\nnginx (%-c %S+)\n":gsub("%$PWD", dir)
-        local process = support.spawn_process({ "sh", "-c", ("exec nginx %s -e stderr -g '%s'"):format(
-            command, ("daemon off; master_process off; pid %s/pid; error_log %s/log warn;"):format(
-            dir, dir)) }, { output = dir .. "/output" })
+        local globals = ("daemon off; master_process off; pid %s/pid; error_log %s/log warn;"):format(
+            dir, dir)
+        local process = support.spawn_process({
+            "sh", "-c", ("exec nginx %s -e stderr -g '%s'"):format(command, globals),
+        }, { output = dir .. "/output" })
         support.wait_port(port)
         local out = run((page:match "\n(curl http://%S+)\n":gsub("8080", port) .. " 2>/dev/null"))
         process:kill()

@@ -32,6 +32,7 @@ local methods = {} -- luacheck: ignore 241 (methods of the contract, for editors
 ---@field alpn boolean TLS offers protocols
 ---@field peeks boolean it sees what has come without reading it: a connection that is stale, or
 ---  that speaks unasked, is found out before a request goes out
+---@field client_certificates boolean? false: TLS shows none of ours
 ---@field pool_owned_by_host boolean? idle connections are kept by the host, limits of the pool too
 ---@field connects_to_names boolean? host names are looked up by connect({family = "name"}), and
 ---  nobody sees their addresses

@@ -130,9 +130,16 @@ local function connect_error(socket, code, label)
     return nil, err
 end
 
+-- Cosockets differ from one version to the next: what they can do is looked for.
 local function learn(self, sock)
     self.capabilities.half_close = sock.shutdown ~= nil
     self.capabilities.client_certificates = sock.setclientcert ~= nil
+    for _, name in ipairs { "receiveany", "settimeouts", "setkeepalive" } do
+        if not sock[name] then
+            error(("the cosockets of this nginx have no %s(): moonwire needs a Lua module of"
+                .. " version 0.10.14 or later"):format(name), 0)
+        end
+    end
 end
 
 --- Beside what the contract says: {family = "name", address = host name, port =} is looked up by
@@ -141,7 +148,10 @@ function methods:connect(address, deadline)
     errors.check(2, "address", "table", address)
     thread.check(self)
     local sock = ngx.socket.tcp()
-    learn(self, sock)
+    if not self.has_learnt then
+        learn(self, sock)
+        self.has_learnt = true
+    end
     local label = stream.label(address)
     local socket = cosocket.new(self, sock, address)
     local code = thread.park(self, deadline or huge, socket, socket.connect)

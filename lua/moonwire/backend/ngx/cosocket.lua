@@ -68,6 +68,10 @@ function steps.connect(self, ms)
     set_timeouts(self)
     local ok, words
     if address.from then
+        if not self.sock.bind then
+            self.detail = "its cosockets have no bind(): leave local_address out"
+            return codes.ESTATE
+        end
         ok, words = self.sock:bind(address.from)
         if not ok then
             self.detail = words
@@ -112,7 +116,10 @@ function steps.handshake(self, ms)
     self.connect_ms = ms -- what nginx takes for a handshake
     set_timeouts(self)
     local ok, words
-    if wanted.cert then
+    if wanted.cert and not self.sock.setclientcert then
+        self.detail = "this nginx's cosockets have no setclientcert(): leave tls.cert out"
+        return codes.ETLS
+    elseif wanted.cert then
         ok, words = self.sock:setclientcert(wanted.cert, wanted.key)
         if not ok then
             self.detail = words
