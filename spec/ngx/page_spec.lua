@@ -32,8 +32,8 @@ describe("docs/embedding.md, inside nginx,", function()
         file:write(text)
         file:close()
         local command = page:match "\nnginx (%-c %S+)\n":gsub("%$PWD", dir)
-        local globals = ("daemon off; master_process off; pid %s/pid; error_log %s/log warn;"):format(
-            dir, dir)
+        local globals = ("daemon off; master_process off; pid %s/pid; error_log %s/log warn;")
+            :format(dir, dir)
         local process = support.spawn_process({
             "sh", "-c", ("exec nginx %s -e stderr -g '%s'"):format(command, globals),
         }, { output = dir .. "/output" })
