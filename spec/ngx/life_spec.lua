@@ -61,6 +61,33 @@ describe("one worker of nginx", function()
                     moonwire.sleep(0.05)
                 end
                 say(told and told.kind, http.get(upstream .. "/get").status)]],
+            kill_again = [[
+                -- nginx uses the coroutine of a killed thread for the next one
+                local results = {}
+                for i = 1, 5 do
+                    local thread = ngx.thread.spawn(function()
+                        moonwire.scope(function(s)
+                            s:cancel()
+                            local _, err = moonwire.sleep(1)
+                            results[#results + 1] = err.kind
+                        end)
+                        results[#results + 1] = http.get(upstream .. "/get").status
+                        moonwire.timeout(0.02, function()
+                            http.get(upstream .. "/delay/20")
+                            ngx.sleep(10)
+                        end)
+                    end)
+                    ngx.sleep(0.04)
+                    ngx.thread.kill(thread)
+                    thread = ngx.thread.spawn(function()
+                        moonwire.timeout(5, function()
+                            http.get(upstream .. "/delay/20")
+                        end)
+                    end)
+                    ngx.sleep(0.01)
+                    ngx.thread.kill(thread)
+                end
+                say(unpack(results))]],
             slow = { "lua_check_client_abort on;", [[content_by_lua_block {
                 local moonwire, http = require "moonwire", require "moonwire.http"
                 moonwire.scope(function(s)
@@ -120,6 +147,14 @@ describe("one worker of nginx", function()
         eventually("the killed requests' sockets are closed", function()
             return open_files(pid) <= before
         end)
+    end)
+
+    it("begins anew with each thread, whatever became of the one before", function()
+        local expected = {}
+        for i = 1, 5 do
+            expected[i] = "cancelled | 200"
+        end
+        assert.equal(table.concat(expected, " | ") .. "\n", (nginx:ask "kill_again"))
     end)
 
     it("cancels what a killed thread has left running", function()

@@ -191,18 +191,20 @@ local function milliseconds(ends)
 end
 
 -- nginx counts from when its loop last woke, so a timeout may come early.
-local function step_here(self, name, ends)
+local function step_here(self, handle, name, ends)
     local code
     self.here = self.here + 1
+    handle:hold()
     repeat
         code = take_step(self, name, milliseconds(ends))
     until code ~= ETIMEOUT or name ~= "read" or core.now() >= ends
     self.here = self.here - 1
+    local woken = handle:release()
     if self.closed then
         self.sock:close()
         return ECLOSED
     end
-    return code
+    return woken or code
 end
 
 -- What a light thread does. It may go on when nobody waits for it any more: what it brings is there
@@ -240,7 +242,7 @@ function methods:wait(handle, direction, seconds)
         end
         local keeper = self.backend:keeper()
         if keeper.busy == 0 then
-            return step_here(self, name, ends)
+            return step_here(self, handle, name, ends)
         end
         job = start_aside(self, name, keeper)
     end

@@ -153,7 +153,7 @@ local Parking = { __index = parking, __name = "moonwire.Parking" }
 ---@return integer code of the wake; ETIMEOUT
 function parking:wait(seconds)
     local host = self.host
-    self.waiting, self.code = true, false
+    self:hold()
     if seconds and seconds <= 0 then
         host.sleep(TURN)
     else
@@ -171,9 +171,19 @@ function parking:wait(seconds)
         end
         self.asleep = false
     end
+    return self:release() or ETIMEOUT
+end
+
+--- For a wait in something else than this place: it counts as waiting until release().
+function parking:hold()
+    self.waiting, self.code = true, false
+end
+
+---@return integer? code what it was woken with meanwhile
+function parking:release()
     local code = self.code
     self.waiting, self.code = false, false
-    return code or ETIMEOUT
+    return code or nil
 end
 
 --- Whether it is in a wait; for ever, when the coroutine was killed in one.

@@ -71,7 +71,8 @@ local function lookup(self)
         return self.nowhere
     end
     local me = records[co]
-    if not me then
+    -- nginx uses coroutines again: one that runs while it waits was a killed thread's before
+    if not me or me.root == me and me.handle:is_waiting() then
         if not PHASES[ngx.get_phase()] then
             return self.nowhere
         end
