@@ -9,8 +9,8 @@ local watch = require "spec.support.contract_watch"
 ---@param run fun(f: fun(backend: moonwire.Backend)) runs f as a thread and checks what is left open
 ---@param listen? fun(backend: moonwire.Backend): moonwire.Listener for one that can't by itself
 local function contract(name, run, listen)
-    local it_in_loop, it_with_pair, start
-    it_in_loop, it_with_pair, start, listen = kit(it, run, listen)
+    local it_in_loop, it_with_pair, start, turn
+    it_in_loop, it_with_pair, start, listen, turn = kit(it, run, listen)
 
     describe("the backend " .. name .. ": time", function()
         it_in_loop("has a clock that goes forward with a wait", function(backend)
@@ -62,11 +62,11 @@ local function contract(name, run, listen)
             local thread = backend:start(function()
                 code = backend:wait(math.huge)
             end)
-            backend:wait(backend:now())
+            turn(backend)
             assert.is_true(backend:wake(thread, 42))
             assert.is_false(backend:wake(thread, 43))
             assert.is_nil(code)
-            backend:wait(backend:now())
+            turn(backend)
             assert.equal(42, code)
             assert.is_false(backend:wake(thread, 44))
         end)
@@ -78,10 +78,10 @@ local function contract(name, run, listen)
                     codes[i] = backend:wait(math.huge)
                 end
             end)
-            backend:wait(backend:now())
+            turn(backend)
             thread.cancelled = true
             backend:wake(thread, core.ECANCELLED)
-            backend:wait(backend:now())
+            turn(backend)
             assert.same({ core.ECANCELLED, core.ECANCELLED, core.ECANCELLED }, codes)
         end)
 
@@ -206,7 +206,7 @@ local function contract(name, run, listen)
                     for _ = 1, 200 do
                         assert(client:write(("x"):rep(4096)))
                     end
-                    client:shutdown()
+                    client:close()
                 end)
                 local other = start(backend, function()
                     while not stop do
@@ -234,7 +234,7 @@ local function contract(name, run, listen)
                     client:write(byte)
                     backend:wait(backend:now())
                 end
-                client:shutdown()
+                client:close()
             end)
             local got = {}
             for line in lines do

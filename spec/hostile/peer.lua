@@ -64,8 +64,12 @@ end
 
 -- Sends one piece, and lets the client read it.
 local function send_piece(self, bytes)
-    local ok = self.stream:write(bytes)
+    local stream = self.stream
+    local ok = stream:write(bytes)
     self.sent = self.sent + #bytes
+    if ok and stream.sync then
+        ok = stream:sync() and self:pause(0.002)
+    end
     return ok and self:pause()
 end
 
@@ -124,7 +128,9 @@ end
 --- Breaks the connection off with a RST, and no word of TLS's before it.
 function methods:reset()
     local socket = self.socket
-    if socket:fd() ~= -1 then
+    if self.stream.reset then -- through the relay
+        self.stream:reset()
+    elseif socket:fd() ~= -1 then
         sockets.linger(socket)
     elseif socket.other then
         socket.other:fail(socket.loop.ECONNRESET)

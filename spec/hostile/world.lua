@@ -1,5 +1,7 @@
 -- A server that is hostile on one path and healthy on all others, a client, and a count of all that
--- is open: on real sockets of the loopback, or in the memory of the mock. The specs run on both.
+-- is open: on real sockets of the loopback, or in the memory of the mock. The specs run on both; and
+-- by way of the relay on ev and inside an nginx worker, with the server in the worker as well.
+local backends = require "moonwire.backend"
 local certs = require "spec.support.certs"
 local clients = require "moonwire.client"
 local connections = require "moonwire.connection"
@@ -8,6 +10,7 @@ local mock = require "moonwire.testing.mock"
 local moonwire = require "moonwire"
 local net = require "moonwire.net"
 local peers = require "spec.hostile.peer"
+local relayed = require "spec.support.relayed"
 local support = require "spec.support"
 
 local HEALTHY = "healthy\n"
@@ -16,7 +19,10 @@ local WHOLE = { name = "whole" }
 local PATIENCE = 5 -- seconds for what has to happen next
 
 ---@class hostile.World
----@field name "mock"|"socket"|"mock with TLS"|"socket with TLS"
+---@field name "mock"|"socket"|"relayed"|"mock with TLS"|"socket with TLS"
+---@field place spec.Place? where it runs, when relayed
+---@field hosted boolean? the host keeps idle connections
+---@field streams table<moonwire.Stream, boolean> the server's, that are open
 ---@field certs table? with TLS
 ---@field url string of the server
 ---@field client moonwire.Client
@@ -45,6 +51,7 @@ end
 local function serve(self, stream)
     local socket = stream.core
     self.open = self.open + 1
+    self.streams[stream] = true
     if self.certs and not stream:accept_tls {
         cert = self.certs:path "server.pem", key = self.certs:path "server.key",
     } then
@@ -63,6 +70,7 @@ local function serve(self, stream)
         end
     until not go_on or peer.closed
     stream:close()
+    self.streams[stream] = nil
     self.open = self.open - 1
 end
 
@@ -75,7 +83,7 @@ function methods:await(what, holds)
         if moonwire.now() > ends then
             error("this did not happen: " .. what, 2)
         end
-        assert(moonwire.sleep(self.mock and 0.001 or 0))
+        assert(moonwire.sleep((self.mock or self.place) and 0.001 or 0))
     end
 end
 
@@ -84,8 +92,13 @@ function methods:settle()
     self:await("the peer's script ends", function()
         return self.running == 0
     end)
+    if self.place then
+        for stream in pairs(self.streams) do
+            stream:sync()
+        end
+    end
     for _ = 1, 3 do
-        assert(moonwire.sleep(0))
+        assert(moonwire.sleep(self.place and 0.002 or 0))
     end
 end
 
@@ -101,17 +114,47 @@ end
 --- What is open now: file descriptors, threads, timers, sockets.
 ---@return table<string, integer>
 function methods:count()
+    if self.place then
+        return backends.current():stats()
+    end
     return self.mock and self.mock:stats() or support.counts()
+end
+
+--- Ends the connections that are idle: a host that keeps them lets go of those which the server
+--- has ended.
+function methods:end_idle()
+    self.client:close_idle()
+    if self.hosted then
+        for stream in pairs(self.streams) do
+            stream:close()
+        end
+    end
+    self:await("the server's connections end", function()
+        return self.open == 0
+    end)
+    assert(moonwire.sleep(self.place and 0.003 or 0))
+end
+
+-- What a connection shows that the host keeps, or has closed while it kept it.
+local KEPT = "kept_by_host"
+local WHILE_IDLE = { unsolicited = true, peer_closed_idle = true }
+
+--- How a connection has to stand that is closed for this reason, or idle without one.
+---@param reason string?
+---@param got string? what it says
+---@return string? reason
+---@return string state
+function methods:expected(reason, got)
+    if self.hosted and (reason == nil or got == KEPT and WHILE_IDLE[reason]) then
+        return KEPT, "closed"
+    end
+    return reason, reason == nil and "idle" or reason == "upgraded" and "detached" or "closed"
 end
 
 --- Waits until nothing but the server is open; raises when something is left.
 ---@param before table<string, integer> of count()
 function methods:check_nothing_left(before)
-    self.client:close_idle()
-    self:await("the server's connections end", function()
-        return self.open == 0
-    end)
-    assert(moonwire.sleep(0))
+    self:end_idle()
     for name, number in pairs(self:count()) do
         if number ~= before[name] then
             error(("%s: %d before, %d after"):format(name, before[name], number), 2)
@@ -151,7 +194,8 @@ local function with_tls(self, opts)
 end
 
 local function run(self, opts, f)
-    local listener = assert(net.listen("127.0.0.1", 0))
+    local listener = self.place and relayed.listen(self.place)
+        or assert(net.listen("127.0.0.1", 0))
     local stop = record_connections(self)
     self.url = ("%s://127.0.0.1:%d"):format(self.certs and "https" or "http",
         listener:address().port)
@@ -171,7 +215,7 @@ local function run(self, opts, f)
 end
 
 local function new(name)
-    local self = setmetatable({ name = name, running = 0, open = 0 }, World)
+    local self = setmetatable({ name = name, running = 0, open = 0, streams = {} }, World)
     self:begin()
     return self
 end
@@ -216,6 +260,14 @@ end
 
 world["socket with TLS"] = function(opts, f)
     support.in_loop(run, new_with_tls "socket with TLS", opts, f)
+end
+
+---@param place spec.Place
+function world.relayed(opts, f, place)
+    local self = new "relayed"
+    self.place = place
+    self.hosted = backends.default().capabilities.pool_owned_by_host
+    relayed.run(run, self, opts, f)
 end
 
 return world

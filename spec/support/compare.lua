@@ -133,7 +133,8 @@ function M.declare(busted, files)
         end
 
         busted.it("nothing is logged", function()
-            assert(#server:log() == 0, table.concat(server:log(), "\n"))
+            local lines = server:log()
+            assert(#lines == 0, table.concat(lines, "\n"))
         end)
     end)
 end

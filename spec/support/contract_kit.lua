@@ -12,6 +12,7 @@ local LOOPBACK = { family = "ipv4", address = "127.0.0.1", port = 0 }
 ---@return fun(sentence: string, f: fun(backend, client, server, listener)) it_with_pair
 ---@return fun(backend, fn: function, ...): fun(): ... start
 ---@return fun(backend: moonwire.Backend): moonwire.Listener listen
+---@return fun(backend: moonwire.Backend) turn lets the others do what they can do now
 return function(it, run, listen)
     listen = listen or function(backend)
         return assert(backend:listen(LOOPBACK))
@@ -62,5 +63,9 @@ return function(it, run, listen)
         end
     end
 
-    return it_in_loop, it_with_pair, start, listen
+    local function turn(backend)
+        backend:wait(backend:now() + 0.003)
+    end
+
+    return it_in_loop, it_with_pair, start, listen, turn
 end

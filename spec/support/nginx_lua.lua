@@ -57,12 +57,18 @@ end
 local methods = {}
 local NginxLua = { __index = methods }
 
---- What it logged, from warnings upwards.
+-- What nginx itself says at the level `error` when a peer has gone, though the cosocket's user is
+-- given that as a result; nothing in its configuration puts that off.
+local PEER_HAS_GONE = "%[error%] [^ ]+ %*%d+ %l+%(%) failed %((%d+): "
+local GONE = { ["32"] = "EPIPE", ["104"] = "ECONNRESET", ["111"] = "ECONNREFUSED" }
+
+--- What it logged, from warnings upwards, peers that have gone apart.
 ---@return string[] lines
 function methods:log()
     local lines = {}
     for line in io.lines(self.dir .. "/error.log") do
-        if line:find "%[%l+%]" and not line:find "%[notice%]" and not line:find "%[info%]" then
+        if line:find "%[%l+%]" and not line:find "%[notice%]" and not line:find "%[info%]"
+            and not GONE[line:match(PEER_HAS_GONE)] then
             lines[#lines + 1] = line
         end
     end
