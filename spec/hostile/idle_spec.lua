@@ -78,7 +78,9 @@ kit.rows(describe, it, "bytes while idle", {
 -- The bytes are there when the connection is taken, and nobody has looked at them yet.
 local function at_checkout(row, sentence, bytes, reason, ending)
     return {
-        row = row, sentence, play = function(w)
+        row = row, sentence,
+        not_relayed = ending ~= nil, -- to ask the relay for it gives the client its turn
+        play = function(w)
             w.script = function(peer)
                 peer:write(OK)
             end

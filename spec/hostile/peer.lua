@@ -68,7 +68,7 @@ local function send_piece(self, bytes)
     local ok = stream:write(bytes)
     self.sent = self.sent + #bytes
     if ok and stream.sync then
-        ok = stream:sync() and self:pause(0.002)
+        ok = stream:sync() and self:pause(0.001)
     end
     return ok and self:pause()
 end

@@ -98,7 +98,7 @@ function methods:settle()
         end
     end
     for _ = 1, 3 do
-        assert(moonwire.sleep(self.place and 0.002 or 0))
+        assert(moonwire.sleep(self.place and 0.001 or 0))
     end
 end
 
@@ -132,11 +132,11 @@ function methods:end_idle()
     self:await("the server's connections end", function()
         return self.open == 0
     end)
-    assert(moonwire.sleep(self.place and 0.003 or 0))
+    assert(moonwire.sleep(self.place and 0.002 or 0))
 end
 
--- What a connection shows that the host keeps, or has closed while it kept it.
-local KEPT = "kept_by_host"
+-- What a connection shows that the host keeps, or has closed while it kept it, or when it should.
+local KEPT = { kept_by_host = true, not_kept = true }
 local WHILE_IDLE = { unsolicited = true, peer_closed_idle = true }
 
 --- How a connection has to stand that is closed for this reason, or idle without one.
@@ -145,8 +145,8 @@ local WHILE_IDLE = { unsolicited = true, peer_closed_idle = true }
 ---@return string? reason
 ---@return string state
 function methods:expected(reason, got)
-    if self.hosted and (reason == nil or got == KEPT and WHILE_IDLE[reason]) then
-        return KEPT, "closed"
+    if self.hosted and (reason == nil or KEPT[got] and WHILE_IDLE[reason]) then
+        return reason == nil and "kept_by_host" or got, "closed"
     end
     return reason, reason == nil and "idle" or reason == "upgraded" and "detached" or "closed"
 end

@@ -2,7 +2,7 @@
 -- becomes a line of the answer as soon as it has ended.
 local suite = require "spec.support.suite"
 
-local PATIENCE = 5 -- seconds for one test
+local PATIENCE = 10 -- seconds for one test
 
 local worker = {}
 
