@@ -5,6 +5,8 @@ local NO_PEEK = "a cosocket doesn't tell what has come before it is read, so nob
 local ANY_BYTE = "nginx's pool closes a connection at any byte: it is opened anew, which is harmless"
 local TOO_LATE = "nginx's pool looks at its connections between two turns of the worker's loop: what came"
     .. " in this very turn, while a handler worked without a wait, is not seen by it or by us"
+local NO_POOL_TIMEOUT = "the wait for a place is a part of nginx's connect: it ends at timeout.connect or"
+    .. " the total, and timeout.pool is not known to it"
 local NO_NAME = "a cosocket doesn't tell its own address"
 local NO_HALF = "a cosocket has no shutdown()"
 
@@ -22,7 +24,13 @@ return {
         ["the backend relayed: an idle stream is one of many that stir at once"] = NO_PEEK,
         ["the backend relayed: an idle stream may be told while another one fails"] = NO_PEEK,
     },
+    ["spec/ngx/connection.lua"] = {
+        ["a client makes requests wait for a place, and says so when that takes too long"]
+            = NO_POOL_TIMEOUT,
+    },
     ["spec/ngx/hostile.lua"] = {
+        ["each point of waiting (relayed), row 40: a request that waits for a place can be"
+            .. " cancelled, and the place is there for the next"] = NO_POOL_TIMEOUT,
         ["bytes while idle (relayed), row 23: an empty line on an idle connection is harmless"]
             = ANY_BYTE,
         ["bytes while idle (relayed), row 23: two empty lines on an idle connection are harmless"]

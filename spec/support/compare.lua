@@ -5,6 +5,7 @@ local clients = require "moonwire.client"
 local differences = require "spec.ngx.differences"
 local nginx_lua = require "spec.support.nginx_lua"
 local relay = require "spec.support.relay"
+local serve = require "spec.support.serve"
 local suite = require "spec.support.suite"
 local support = require "spec.support"
 
@@ -16,6 +17,7 @@ local LOCATION = [[
         content_by_lua_block {
             require("spec.support.worker").run(ngx.unescape_uri(ngx.var.arg_file), {
                 host = "nginx", relay = tonumber(ngx.var.arg_relay),
+                server = ngx.unescape_uri(ngx.var.arg_server),
             })
         }
     }
@@ -35,7 +37,7 @@ local function outcomes_in(server, file, place)
         local client = clients.new { timeout = LONGEST }
         local ok, err = pcall(function()
             local response = assert(client:get(server.url .. "/run", {
-                query = { file = file, relay = tostring(place.relay) },
+                query = { file = file, relay = tostring(place.relay), server = place.server },
             }))
             for line in response:lines() do
                 local number, outcome, message = line:match "^(%d+)\t(%l+)\t(.*)$"
@@ -83,24 +85,27 @@ end
 ---@class spec.Place
 ---@field host "ev"|"nginx"
 ---@field relay integer the relay's port
+---@field server string the URL of a loopback server
 
 --- Declares the specs of some files.
 ---@param busted table its words: {describe =, it =, setup =, teardown =}
 ---@param files string[] paths from the root
 function M.declare(busted, files)
     busted.describe("inside an nginx worker", function()
-        local service, server
+        local service, server, loopback
         local place = { host = "ev" } ---@type spec.Place
 
         busted.setup(function()
             service = relay.start()
             place.relay = service.port
+            loopback, place.server = serve.start()
             server = nginx_lua.start(LOCATION)
         end)
 
         busted.teardown(function()
             server:stop()
             service.process:kill()
+            loopback:kill()
         end)
 
         for _, file in ipairs(files) do

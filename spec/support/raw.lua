@@ -5,8 +5,11 @@ local clients = require "moonwire.client"
 local connections = require "moonwire.connection"
 local moonwire = require "moonwire"
 local net = require "moonwire.net"
+local relayed = require "spec.support.relayed"
 local support = require "spec.support"
 
+---@class spec.Raw
+---@field place spec.Place? where it has to listen by way of the relay
 local M = {}
 
 --- Reads a request's head; nil at the end of the stream.
@@ -17,18 +20,25 @@ function M.head(stream)
 end
 
 local function with_peer(handler, body)
-    support.in_loop(function()
-        local listener = assert(net.listen("127.0.0.1", 0))
+    local run = M.place and relayed.run or support.in_loop
+    run(function()
+        local listener = M.place and relayed.listen(M.place) or assert(net.listen("127.0.0.1", 0))
         local log = { accepted = 0, port = listener:address().port }
+        local open = {} -- those that a host keeps have to end here
         moonwire.scope(function(s)
             s:spawn(net.serve, listener, function(stream)
                 log.accepted = log.accepted + 1
+                open[stream] = true
                 handler(stream, log.accepted, log)
+                open[stream] = nil
             end)
             body(log, s)
             listener:close()
+            for stream in pairs(M.place and open or {}) do
+                stream:close()
+            end
         end)
-        moonwire.sleep(0) -- whoever was woken by that goes
+        moonwire.sleep(M.place and 0.002 or 0) -- whoever was woken by that goes
     end)
 end
 
