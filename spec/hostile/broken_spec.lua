@@ -48,9 +48,9 @@ local function stale(sentence, method, opts, ending, error, more)
         prepare = use_once, reply = fails(ending), body = method ~= "HEAD" and "ok" or "",
         attempts = error and 1 or 2, error = error, reason = error and "peer_closed" or nil,
         check = function(_, w)
-            local stale = number_of_stale(w)
-            assert.equal("peer_closed", w.connections[stale].close_reason)
-            assert.equal(error and stale or stale + 1, #w.connections)
+            local lost = number_of_stale(w)
+            assert.equal("peer_closed", w.connections[lost].close_reason)
+            assert.equal(error and lost or lost + 1, #w.connections)
         end,
     }
     for name, value in pairs(more or {}) do

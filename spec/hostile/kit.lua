@@ -31,6 +31,8 @@ local LONGEST = 100 -- seconds that a timer of these specs runs
 ---@field prepare fun(w: hostile.World)? called before each delivery
 ---@field length integer? how many bytes are cut; if not given, all that the peer could send
 ---@field bulky boolean? it is not cut at every place
+---@field only string? the one world that it is played in
+---@field not_relayed boolean? it is not played by way of the relay
 
 local kit = {}
 
@@ -255,7 +257,8 @@ function kit.rows(describe, it, title, cases)
 end
 
 --- Declares specs that play by themselves: {sentence, row =, client =, only = "mock"?,
---- not_relayed = true?, play = fun(w)}. `play` sets w.script and calls w:begin() and w:finish() around each exchange.
+--- not_relayed = true?, play = fun(w)}. `play` sets w.script and calls w:begin() and w:finish()
+--- around each exchange.
 ---@param describe function busted's
 ---@param it function
 ---@param title string

@@ -135,7 +135,8 @@ describe("a connection", function()
     it("sends a body from a function, and reads the answer that comes before its end", function()
         raw.connection(function(stream)
             raw.head(stream)
-            stream:write "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno"
+            stream:write("HTTP/1.1 413 Too Large\r\nConnection: close\r\n"
+                .. "Content-Length: 2\r\n\r\nno")
             while stream:read() do
                 moonwire.sleep(0)
             end

@@ -2,11 +2,11 @@
 -- reason. A test that is listed has to fail there; one that isn't has to pass.
 
 local NO_PEEK = "a cosocket doesn't tell what has come before it is read, so nobody is told of it"
-local ANY_BYTE = "nginx's pool closes a connection at any byte: it is opened anew, which is harmless"
-local TOO_LATE = "nginx's pool looks at its connections between two turns of the worker's loop: what came"
-    .. " in this very turn, while a handler worked without a wait, is not seen by it or by us"
-local NO_POOL_TIMEOUT = "the wait for a place is a part of nginx's connect: it ends at timeout.connect or"
-    .. " the total, and timeout.pool is not known to it"
+local ANY_BYTE = "nginx's pool closes a connection at any byte; another one is opened"
+local TOO_LATE = "nginx's pool looks at its connections between two turns of the worker's loop:"
+    .. " what came in this very turn, while a handler worked without a wait, nobody sees"
+local NO_POOL_TIMEOUT = "the wait for a place is a part of nginx's connect: it ends at"
+    .. " timeout.connect or the total, and timeout.pool is not known to it"
 local NO_NAME = "a cosocket doesn't tell its own address"
 local NO_HALF = "a cosocket has no shutdown()"
 

@@ -1,5 +1,5 @@
--- Runs a spec file twice, here on ev and inside an nginx worker, and declares a spec for each of its
--- tests: both have to come out alike, unless spec/ngx/differences.lua has the test, with its reason.
+-- Runs a spec file twice, here on ev and in an nginx worker, and declares a spec for each of its
+-- tests: both have to come out alike, unless spec/ngx/differences.lua has the test and its reason.
 
 local clients = require "moonwire.client"
 local differences = require "spec.ngx.differences"
@@ -125,8 +125,9 @@ function M.declare(busted, files)
                 for number, test in ipairs(here.tests) do
                     busted.it(test.name, function()
                         local ok, message = here:run(test)
-                        check(test.name, listed[test.name], { ok = ok, message = message },
-                            outcomes[number] or { ok = false, message = problem or "it did not run" })
+                        local there = outcomes[number]
+                            or { ok = false, message = problem or "it did not run" }
+                        check(test.name, listed[test.name], { ok = ok, message = message }, there)
                     end)
                 end
 

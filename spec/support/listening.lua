@@ -1,5 +1,5 @@
--- Listeners for backends that can't listen, by way of the relay: what they accept are streams of the
--- backend that are joined with the client's own connection, byte for byte.
+-- Listeners for backends that can't listen, by way of the relay: what they accept are streams of
+-- the backend that are joined with the client's own connection, byte for byte.
 local errors = require "moonwire.error"
 
 ---@class spec.Listening
@@ -68,8 +68,8 @@ end
 
 --- As a listener of moonwire's.
 ---@param deadline number?
----@return moonwire.Stream? stream with `reset()`, which breaks it off with a RST, and `sync()`, which
----  returns once the client's side has all that was written
+---@return moonwire.Stream? stream with `reset()`, which breaks it off with a RST, and `sync()`,
+---  which returns once the client's side has all that was written
 ---@return moonwire.Error? err
 function methods:accept(deadline)
     if self.pending then
