@@ -1,6 +1,6 @@
 -- A server that is hostile on one path and healthy on all others, a client, and a count of all that
--- is open: on real sockets of the loopback, or in the memory of the mock. The specs run on both, and
--- by way of the relay on ev and in an nginx worker, which is both client and server then.
+-- is open: on real sockets of the loopback, or in the memory of the mock. The specs run on both,
+-- and by way of the relay on ev and in an nginx worker, which is both client and server then.
 local backends = require "moonwire.backend"
 local certs = require "spec.support.certs"
 local clients = require "moonwire.client"

@@ -53,6 +53,24 @@ local function user_line()
     return is_root and "user root root;" or ""
 end
 
+-- Under the sanitizers the core needs their library to be there first. What nginx itself leaves
+-- behind at its end is no concern of ours.
+local function environment(env)
+    if not os.getenv "MOONWIRE_SAN" then
+        return env
+    end
+    local pipe = assert(io.popen "gcc -print-file-name=libasan.so")
+    local own = {
+        LD_PRELOAD = pipe:read "*l",
+        ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":detect_leaks=0",
+    }
+    pipe:close()
+    for name, value in pairs(env or {}) do
+        own[name] = value
+    end
+    return own
+end
+
 ---@class spec.NginxLua: spec.Nginx
 local methods = {}
 local NginxLua = { __index = methods }
@@ -115,7 +133,7 @@ function M.start(locations, opts)
     }
     return setmetatable(nginx.start(locations, {
         main = table.concat(main, "\n"), http = HTTP:gsub("%%%((%w+)%)", words),
-        workers = opts.workers, env = opts.env,
+        workers = opts.workers, env = environment(opts.env),
     }), NginxLua)
 end
 
