@@ -13,6 +13,7 @@ local function idle(row, sentence, bytes, reason, more)
         sentence, row = row, body = "ok", reason = reason, length = #bytes,
         reply = function(peer)
             peer:write(OK)
+            peer:arrive()
             peer:pause(PAUSE)
             peer.sent = 0
             peer:send(bytes)

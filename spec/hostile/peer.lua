@@ -62,15 +62,18 @@ function methods:pause(seconds)
     return (moonwire.sleep(seconds or 0))
 end
 
+--- Waits until what was sent is with the client, which the relay takes its time for.
+---@return boolean? ok not when the client has gone
+function methods:arrive()
+    local stream = self.stream
+    return not stream.sync or stream:sync() and self:pause(0.001)
+end
+
 -- Sends one piece, and lets the client read it.
 local function send_piece(self, bytes)
-    local stream = self.stream
-    local ok = stream:write(bytes)
+    local ok = self.stream:write(bytes)
     self.sent = self.sent + #bytes
-    if ok and stream.sync then
-        ok = stream:sync() and self:pause(0.001)
-    end
-    return ok and self:pause()
+    return ok and self:arrive() and self:pause()
 end
 
 --- Sends bytes as they are.

@@ -123,15 +123,13 @@ local listening = {}
 --- Listens on a free port of the relay's.
 ---@param backend moonwire.Backend
 ---@param port integer the relay's
----@param tls {cert: string, key: string}? files: the relay speaks TLS with the clients
 ---@return spec.Listening
-function listening.new(backend, port, tls)
+function listening.new(backend, port)
     local self = setmetatable({
         backend = backend, closed = false,
         relay = { family = "ipv4", address = "127.0.0.1", port = port },
     }, Listening)
-    local answer, control = ask(self, tls and ("listen %s %s"):format(tls.cert, tls.key)
-        or "listen")
+    local answer, control = ask(self, "listen")
     assert(answer, control)
     self.port, self.control = tonumber(answer), control
     return self

@@ -2,13 +2,12 @@
 -- from whom it is for, byte for byte. spec/support/listening.lua is the other end.
 --
 -- A connection to it begins with a line:
---   listen [CERT KEY]   it answers the port on which clients are taken, over TLS with those files,
---                       until "close" comes or the end
---   accept PORT         it answers "joined ID ADDRESS PORT" when there is a client, and whatever
---                       follows is that client's
---   eof ID COUNT        once COUNT bytes have gone to a client our direction to it is ended, or
---   reset ID COUNT      broken off with a RST, or
---   sync ID COUNT       nothing; then, or when the client has gone, it answers "done"
+--   listen          it answers the port on which clients are taken until "close" comes or the end
+--   accept PORT     it answers "joined ID ADDRESS PORT" when there is a client, and whatever
+--                   follows is that client's
+--   eof ID COUNT    once COUNT bytes have gone to a client our direction to it is ended, or
+--   reset ID COUNT  broken off with a RST, or
+--   sync ID COUNT   nothing; then, or when the client has gone, it answers "done"
 local channel = require "moonwire.channel"
 local moonwire = require "moonwire"
 local net = require "moonwire.net"
@@ -18,14 +17,12 @@ local listeners = {} -- by port
 local joined = {} -- by number
 local last = 0
 
--- Breaks a connection off with a RST; `socket` is the stream's own, below TLS.
-local function reset(stream, socket)
-    socket = socket or stream.core
-    if not socket:is_closed() then
-        sockets.linger(socket)
-        socket:close()
+-- Breaks a connection off with a RST.
+local function reset(stream)
+    if not stream:is_closed() then
+        sockets.linger(stream.core)
+        stream:close()
     end
-    stream:close()
 end
 
 -- What the client says goes to the server. A client that has gone for good shows when it is written
@@ -37,7 +34,7 @@ local function pump_up(pair)
     until not data or not pair.server:write(data)
     if data or err then
         reset(pair.server)
-        reset(pair.client, pair.socket)
+        reset(pair.client)
     else
         pair.server:shutdown()
     end
@@ -48,7 +45,7 @@ local ACTS = {
         pair.client:shutdown()
     end,
     reset = function(pair)
-        reset(pair.client, pair.socket)
+        reset(pair.client)
         reset(pair.server)
     end,
     sync = function() end,
@@ -86,7 +83,7 @@ local function pump_down(pair)
         obey(pair)
     end
     if err then
-        reset(pair.client, pair.socket)
+        reset(pair.client)
     end
     pair.client:close()
     pair.server:close()
@@ -94,12 +91,12 @@ local function pump_down(pair)
     obey(pair)
 end
 
-local function join(arrival, server)
+local function join(client, server)
     last = last + 1
-    local id, client, socket = last, arrival.stream, arrival.socket
-    local pair = { client = client, socket = socket, server = server, count = 0, orders = {} }
+    local id = last
+    local pair = { client = client, server = server, count = 0, orders = {} }
     joined[id] = pair
-    sockets.hold_little(socket)
+    sockets.hold_little(client.core)
     sockets.hold_little(server.core)
     local address, port = client:peer()
     server:write(("joined %d %s %d\n"):format(id, address, port))
@@ -113,13 +110,13 @@ end
 -- Gives the next client to the next server that still waits.
 local function accept(server, port)
     local arrivals = listeners[tonumber(port)]
-    local arrival = arrivals and arrivals:receive()
-    if not arrival then
+    local client = arrivals and arrivals:receive()
+    if not client then
         return
     elseif server:is_quiet() then
-        join(arrival, server)
-    else -- this server has gone: the next one takes it
-        arrivals:send(arrival)
+        join(client, server)
+    elseif not arrivals:send(client) then -- this server has gone: the next one takes it
+        client:close()
     end
 end
 
@@ -133,16 +130,7 @@ local function order(what, id, count)
     end
 end
 
-local function take(arrivals, stream, tls)
-    local socket = stream.core
-    if tls and not stream:accept_tls(tls) then
-        stream:close()
-    elseif not arrivals:send { stream = stream, socket = socket } then
-        stream:close()
-    end
-end
-
-local function listen(control, cert, key)
+local function listen(control)
     local listener = assert(net.listen("127.0.0.1", 0))
     local port = listener:address().port
     local arrivals = channel.new(1024)
@@ -151,17 +139,18 @@ local function listen(control, cert, key)
     moonwire.scope(function(s)
         s:spawn(function()
             for stream in function() return (listener:accept()) end do
-                s:spawn(take, arrivals, stream, cert and { cert = cert, key = key })
+                if not arrivals:send(stream) then
+                    stream:close()
+                end
             end
         end)
         control:read_until "\n"
         listener:close()
         arrivals:close()
-        s:cancel() -- whoever is in the middle of a handshake
     end)
     listeners[port] = nil
-    for arrival in arrivals:each() do
-        arrival.stream:close()
+    for client in arrivals:each() do
+        client:close()
     end
     control:write "closed\n"
 end
@@ -174,7 +163,7 @@ local function serve(stream)
     end
     local what = words[1]
     if what == "listen" then
-        listen(stream, words[2], words[3])
+        listen(stream)
     elseif what == "accept" then
         accept(stream, words[2])
     elseif ACTS[what] then

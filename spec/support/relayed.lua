@@ -30,10 +30,9 @@ end
 
 --- Listens on a free port of the relay's.
 ---@param place spec.Place
----@param tls {cert: string, key: string}?
 ---@return spec.Listening
-function relayed.listen(place, tls)
-    return listening.new(backends.current(), place.relay, tls)
+function relayed.listen(place)
+    return listening.new(backends.current(), place.relay)
 end
 
 return relayed
