@@ -122,6 +122,9 @@ local function try(w, case, delivery, before)
         case.prepare(w)
     end
     local result = ask(w, case)
+    w:await("the peer sees all attempts", function()
+        return w.attempts >= (case.attempts or 1)
+    end)
     w:settle()
     if case.accept then
         case.accept(result, w)

@@ -125,8 +125,13 @@ end
 function methods:end_idle()
     self.client:close_idle()
     if self.hosted then
+        local ended = {}
         for stream in pairs(self.streams) do
+            ended[#ended + 1] = stream
             stream:close()
+        end
+        for _, stream in ipairs(ended) do
+            stream:gone()
         end
     end
     self:await("the server's connections end", function()

@@ -2,6 +2,8 @@
 -- the backend that are joined with the client's own connection, byte for byte.
 local errors = require "moonwire.error"
 
+local NEVER = 2 ^ 50 -- more bytes than will be sent
+
 ---@class spec.Listening
 ---@field private backend moonwire.Backend
 ---@field private relay table its address
@@ -33,8 +35,8 @@ end
 -- An accepted stream: to end our direction, or to break off, is asked of the relay.
 local function dress(self, stream, id, address, port)
     local sent, write = 0, stream.write
-    local function order(what, deadline)
-        local ok, on = ask(self, ("%s %s %d"):format(what, id, sent), deadline)
+    local function order(what, deadline, count)
+        local ok, on = ask(self, ("%s %s %d"):format(what, id, count or sent), deadline)
         if not ok then
             return nil, on
         end
@@ -57,6 +59,9 @@ local function dress(self, stream, id, address, port)
     function stream.sync()
         return order "sync"
     end
+    function stream.gone()
+        return order("sync", nil, NEVER)
+    end
     function stream.peer()
         return address, tonumber(port), "ipv4"
     end
@@ -68,8 +73,8 @@ end
 
 --- As a listener of moonwire's.
 ---@param deadline number?
----@return moonwire.Stream? stream with `reset()`, which breaks it off with a RST, and `sync()`,
----  which returns once the client's side has all that was written
+---@return moonwire.Stream? stream with `reset()`, which breaks it off with a RST; `sync()`, which
+---  returns once the client's side has all that was written, and `gone()`, once that is closed
 ---@return moonwire.Error? err
 function methods:accept(deadline)
     if self.pending then
