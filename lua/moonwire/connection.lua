@@ -134,6 +134,13 @@ function methods:detach()
     return stream
 end
 
+--- For who keeps connections: the codec of one that is over, for another with the same options.
+---@package
+---@return moonwire.core.H1? h1 nil: it can't serve another
+function methods:give_codec()
+    return self.h1:move() and self.h1 or nil
+end
+
 --- For the connection's own parts: ends the exchange with an error.
 ---@package
 ---@param err moonwire.Error
@@ -542,8 +549,10 @@ end
 ---@param stream moonwire.Stream
 ---@param opts? moonwire.connection.Options
 ---@param now number? the backend's time, if the caller has it at hand
+---@param h1 moonwire.core.H1? a codec that has served another connection with the same options, and
+---  has moved
 ---@return moonwire.Connection
-function M.new(stream, opts, now)
+function M.new(stream, opts, now, h1)
     if type(stream) ~= "table" or type(stream.fill) ~= "function" then
         errors.argument(2, "stream", "stream", stream)
     elseif opts ~= nil and type(opts) ~= "table" then
@@ -566,7 +575,7 @@ function M.new(stream, opts, now)
         received = false, has_head = false,
     }, Connection)
     self.id, self.stream, self.backend = last_id, stream, stream.backend
-    self.h1 = core.h1("client", opts.limits, opts.compat)
+    self.h1 = h1 or core.h1("client", opts.limits, opts.compat)
     self.trace = opts.trace or core.state.trace or false
     self.created, self.last_used, self.started = now, now, now
     return self

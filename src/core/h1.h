@@ -251,6 +251,11 @@ int mw_h1_restart(struct mw_h1 *h1);
 /* The same where it is reusable; returns what mw_h1_reusable() has said. */
 enum mw_h1_reuse mw_h1_finish(struct mw_h1 *h1);
 
+/* A client's codec goes over to another connection: its counts begin anew, its
+ * memory and the last head stay.  MW_ESTATE unless it is between exchanges and
+ * has nothing to read. */
+int mw_h1_move(struct mw_h1 *h1);
+
 bool mw_h1_is_sent(const struct mw_h1 *h1);     /* to its last byte */
 bool mw_h1_is_received(const struct mw_h1 *h1); /* MW_H1_END was given */
 

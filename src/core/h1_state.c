@@ -442,6 +442,18 @@ mw_h1_is_received(const struct mw_h1 *h1)
     return h1->rx == RX_DONE || h1->rx == RX_UPGRADED;
 }
 
+int
+mw_h1_move(struct mw_h1 *h1)
+{
+    if (h1->rx != RX_IDLE || h1->tx != TX_IDLE || h1->error != MW_OK ||
+        h1->eof || h1->in != h1->in_end)
+        return MW_ESTATE;
+    h1->counts = (struct mw_h1_counts){0};
+    h1->earlier = h1->counts;
+    h1->blanks = 0;
+    return MW_OK;
+}
+
 struct mw_h1_counts
 mw_h1_counts(const struct mw_h1 *h1)
 {

@@ -363,6 +363,12 @@ mwL_h1_finish(lua_State *L, struct mwL_h1 *object, int idx, bool *is_reusable)
     return 3;
 }
 
+static int
+l_h1_move(lua_State *L)
+{
+    return mwL_result(L, mw_h1_move(check_h1(L)));
+}
+
 /* reusable, keep_alive and restart in one. */
 static int
 l_h1_finish(lua_State *L)
@@ -412,6 +418,7 @@ mwL_open_h1(lua_State *L)
         {"output_sent", l_h1_output_sent},
         {"reusable", l_h1_reusable},
         {"restart", l_h1_restart},
+        {"move", l_h1_move},
         {"finish", l_h1_finish},
         {"done", l_h1_done},
         {"bytes", l_h1_bytes},

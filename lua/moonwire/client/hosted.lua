@@ -7,6 +7,7 @@ local waits = require "moonwire.pool.waits"
 
 local huge, min = math.huge, math.min
 
+local CODECS_MOST = 64 -- kept for the connections to come: each costs as much as all else
 local QUEUE = 10000 -- requests that wait for a place at one origin, in one worker
 
 ---@class moonwire.client.Hosted
@@ -15,6 +16,7 @@ local QUEUE = 10000 -- requests that wait for a place at one origin, in one work
 ---@field closed boolean no further request is admitted
 ---@field counted table<string, integer> connections that were closed, by reason
 ---@field private tls moonwire.client.Tls
+---@field private codecs moonwire.core.H1[] whose connections are over
 ---@field private limits table<string, number> of moonwire.pool
 ---@field private longest_idle number
 local methods = {}
@@ -43,6 +45,10 @@ local function hand_back(self, connection)
         connection:close "keep_alive_limit"
     elseif stream:keep(seconds) then
         connection:close "kept_by_host"
+        local codecs = self.codecs
+        if #codecs < CODECS_MOST then
+            codecs[#codecs + 1] = connection:give_codec()
+        end
     else
         connection:close "not_kept"
     end
@@ -81,7 +87,8 @@ function methods:checkout(call, fresh)
             return nil, err
         end
     until not fresh or stream:reused_times() == 0
-    local connection = connections.new(stream, self.connection_options)
+    local connection = connections.new(stream, self.connection_options, nil,
+        table.remove(self.codecs))
     local times = stream:reused_times()
     connection.origin, connection.seat, connection.requests = call.data.origin, slot, times
     slot.connection = connection
@@ -163,7 +170,7 @@ end
 function hosted.new(settings)
     local self = setmetatable({
         tls = settings.tls, limits = settings.pool.limits, closed = false, counted = {},
-        counts = { opened = 0, reused = 0 }, closed_count = 0, hosted = true,
+        codecs = {}, counts = { opened = 0, reused = 0 }, closed_count = 0, hosted = true,
         longest_idle = settings.longest_idle or huge,
     }, Hosted)
     self.pool = {
