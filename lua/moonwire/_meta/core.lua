@@ -440,7 +440,7 @@ function H1:reusable() end
 --- Readies a reusable codec for the next exchange (server: leftover bytes stay in line).
 ---@return true? ok, integer? code
 function H1:restart() end
---- A client's codec goes over to another connection, between two exchanges: the counters begin anew.
+--- A client's codec goes over to another connection, between two exchanges; counters begin anew.
 ---@return true? ok, integer? code ESTATE: an exchange is under way, or there are bytes to read
 function H1:move() end
 --- Ends the exchange: reusable, keep_alive and restart in one.
