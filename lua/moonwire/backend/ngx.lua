@@ -106,20 +106,14 @@ end
 
 function methods:source_of() end -- luacheck: ignore 212
 
-local HINTS = {
-    ["no resolver defined"] = " (name a DNS server in nginx.conf: resolver 127.0.0.53;)",
-}
-
 local function connect_error(socket, code, label)
     local words = socket:error_detail()
     local phase = core.error_kind(code) == "resolve" and "resolve" or "connect"
     local err = errors.from_code(code, phase, "connecting to " .. label)
     if words and (phase == "resolve" or code == codes.ESTATE or code == codes.EBUSY) then
         err.message = err.message .. ": " .. words
-        for part, hint in pairs(HINTS) do
-            if words:find(part, 1, true) then
-                err.message = err.message .. hint
-            end
+        if words:find("no resolver defined", 1, true) then
+            err.message = err.message .. " (name a DNS server in nginx.conf: resolver 127.0.0.53;)"
         end
     end
     if code == codes.EBUSY then
@@ -195,11 +189,7 @@ local M = { is_here = is_here }
 
 -- What nobody can be handed goes where nginx's errors go.
 local function log_error(value)
-    local text = tostring(value)
-    if errors.is(value) and value.traceback then
-        text = text .. "\n" .. value.traceback
-    end
-    ngx.log(ngx.ERR, "moonwire: uncaught error in a background task: ", text)
+    ngx.log(ngx.ERR, thread.words(value))
 end
 
 --- Makes the backend: one for a worker, whatever requests it serves.

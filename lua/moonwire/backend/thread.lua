@@ -280,14 +280,21 @@ function thread.run(backend, fn, ...)
     return unpack(results, 1, count)
 end
 
---- What a backend does with an error that nobody can be handed: it goes to stderr.
+--- The words for an error that nobody can be handed.
 ---@param value any
-function thread.report(value)
+---@return string
+function thread.words(value)
     local text = tostring(value)
     if errors.is(value) and value.traceback then
         text = text .. "\n" .. value.traceback
     end
-    io.stderr:write("moonwire: uncaught error in a background task: ", text, "\n")
+    return "moonwire: uncaught error in a background task: " .. text
+end
+
+--- What a backend does with such an error: it goes to stderr.
+---@param value any
+function thread.report(value)
+    io.stderr:write(thread.words(value), "\n")
 end
 
 return thread
