@@ -6,7 +6,7 @@
 #                   (LUA_DIR=.deps/luajit BUILD=build/stock: with the LuaJIT of tools/luajit)
 #   make demo-nginx the gateway of examples/nginx in an nginx, until Ctrl-C
 #   make check      lint, format, warnings of gcc and clang, cppcheck, floors, globals
-#   make check-san  the specs, but for spec/setup, under the address and undefined behaviour sanitizers
+#   make check-san  the specs under the address and undefined behaviour sanitizers
 #   make differential  shows answers to moonwire, curl and undici, writes spec/differential.md
 #   make fuzz       SECONDS=60 for each libFuzzer target of spec/fuzz
 #   make simulate   SEEDS=20000 schedules of delays, splits, resets and cancellations; SEED=n
