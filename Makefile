@@ -1,6 +1,6 @@
 # Builds moonwire, tests it, installs it.
 #
-#   make            core.so and the command, below build/
+#   make            core.so, the command, libmoonwire, below build/
 #   make demo       installs what is missing, builds, shows moonwire at work
 #   make test       the same, then every spec; SPEC=spec/core runs a part
 #                   (LUA_DIR=.deps/luajit BUILD=build/stock: with the LuaJIT of tools/luajit)
@@ -14,6 +14,7 @@
 #   make check-oom  each allocation of the codec fails once, under the sanitizers
 #   make bench      what requests cost beside wrk and curl; ROW=list ROUNDS=5 SCALE=0.5
 #   make install    PREFIX=/usr/local DESTDIR= ; make uninstall takes it away again
+#   make install-lua  without header and libraries for C programs, as LuaRocks wants it
 #
 # demo, demo-nginx, test, check, check-san, differential, soak and bench ask tools/deps for what they
 # need; no other target touches the machine.
@@ -25,6 +26,8 @@ BINDIR = $(PREFIX)/bin
 LUADIR = $(PREFIX)/share/lua/5.1
 LIBDIR = $(PREFIX)/lib/lua/5.1
 CFLAGS ?= -O2 -g
+INCDIR = $(PREFIX)/include
+CLIBDIR = $(PREFIX)/lib
 LUAJIT := $(or $(if $(LUA_DIR),$(wildcard $(LUA_DIR)/bin/luajit)),luajit)
 SPEC := spec
 
@@ -82,7 +85,7 @@ CORE_LIBS := $(LLHTTP_LIBS) $(LIBEV_LIBS) $(CARES_LIBS) $(URIPARSER_LIBS) $(ZLIB
 EDITOR_LIBS := $(LIBEDIT_LIBS)
 
 OWN := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Wall -Wextra -Wconversion -Wshadow \
-	-Wmissing-prototypes -Wvla -fPIC -fvisibility=hidden -pthread
+	-Wmissing-prototypes -Wvla -fPIC -fvisibility=hidden -fno-semantic-interposition -pthread
 COMPILE = $(CC) $(OWN) $(LLHTTP_CFLAGS) $(LUA_CFLAGS) $(OTHER_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard src/core/*.c src/io/*.c src/lua/*.c)))
 MAIN_OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/main.c))
@@ -101,20 +104,37 @@ BYTECODE := $(MODULES:%.lua=$(BUILD)/bytecode/%.o)
 LINK_CORE = $(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,nodelete -shared -pthread -Wl,--as-needed \
 	-Wl,--version-script=src/moonwire.map -o $(CORE) $(OBJ) $(CORE_LIBS)
 LINK_MAIN = $(CC) $(CFLAGS) $(LDFLAGS) -pthread -Wl,-E -o $(MAIN) $(MAIN_OBJ) $(SAN_OBJ) $(BYTECODE) $(LUA_LIBS)
+# For C programs, with the modules in it. Before 1.0 each minor version may break them: so it is part
+# of the soname. llhttp's objects go into the archive where no system has it as a library.
+HOST_OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/host.c))
+VERSION := $(shell sed -n 's/^return "\(.*\)"/\1/p' lua/moonwire/version.lua 2>/dev/null)
+SONAME := libmoonwire.so.$(subst $() ,.,$(wordlist 1,2,$(subst ., ,$(VERSION))))
+SHARED := $(if $(HOST_OBJ),$(BUILD)/lib/libmoonwire.so.$(VERSION))
+STATIC := $(if $(HOST_OBJ),$(BUILD)/lib/libmoonwire.a)
+PC := $(if $(HOST_OBJ),$(BUILD)/lib/moonwire.pc)
+API := include/moonwire.h src/core/alloc.h src/core/h1.h src/core/headers.h src/core/err.h
+LIB_OBJ := $(OBJ) $(HOST_OBJ) $(BUILD)/obj/host_modules.o $(BYTECODE)
+LINK_SHARED = $(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,nodelete -shared -pthread -Wl,--as-needed \
+	-Wl,-soname,$(SONAME) -Wl,--version-script=src/libmoonwire.map -o $(SHARED) $(LIB_OBJ) \
+	$(CORE_LIBS) $(LUA_LIBS) -lm
 LINK_EDITOR = $(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,nodelete -shared -o $(EDITOR) $(EDITOR_OBJ) \
 	$(EDITOR_LIBS)
 
 .PHONY: all demo test check check-lint check-format check-warnings check-cppcheck check-globals \
 	check-san floors format install uninstall clean FORCE
 .DELETE_ON_ERROR:
-all: $(CORE) $(EDITOR) $(MAIN) $(if $(SAN),$(BUILD)/bin/luajit)
+.PHONY: lua install-lua
+all: lua $(SHARED) $(STATIC) $(PC)
+lua: $(CORE) $(EDITOR) $(MAIN) $(if $(SAN),$(BUILD)/bin/luajit)
 
 # A changed command line is a changed prerequisite: its file is written anew.
 FLAGS_compile = $(COMPILE)
 FLAGS_core = $(LINK_CORE)
 FLAGS_main = $(LINK_MAIN)
 FLAGS_editor = $(LINK_EDITOR)
-$(patsubst %,$(BUILD)/%.flags,compile core main editor needs): FORCE
+FLAGS_shared = $(LINK_SHARED)
+FLAGS_pc = $(PC_TEXT)
+$(patsubst %,$(BUILD)/%.flags,compile core main editor needs shared pc): FORCE
 	$(shell mkdir -p $(@D))$(file >$@.new,$(FLAGS_$(basename $(@F))))
 	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
 
@@ -153,6 +173,38 @@ $(BUILD)/bin/moonwire: $(MAIN_OBJ) $(SAN_OBJ) $(BYTECODE) $(BUILD)/main.flags
 	@mkdir -p $(@D)
 	$(call quiet,LD) $(LINK_MAIN)
 
+$(BUILD)/host_modules.c: tools/modules $(BYTECODE)
+	@tools/modules $(BUILD)/bytecode $(BYTECODE) >$@
+
+$(BUILD)/obj/host_modules.o: $(BUILD)/host_modules.c src/host_modules.h $(BUILD)/compile.flags
+	$(call quiet,CC) $(COMPILE) -c -o $@ $<
+
+$(SHARED): $(LIB_OBJ) src/libmoonwire.map $(BUILD)/shared.flags
+	@mkdir -p $(@D)
+	$(call quiet,LD) $(LINK_SHARED)
+
+$(STATIC): $(LIB_OBJ) $(filter %.a,$(LLHTTP_LIBS))
+	@rm -rf $@ $(@D)/llhttp && mkdir -p $(@D)/llhttp
+	$(foreach a,$(filter %.a,$(LLHTTP_LIBS)),@cd $(@D)/llhttp && ar x "$(call here,$(a))")
+	$(call quiet,AR) ar rc $@ $(LIB_OBJ) $(if $(filter %.a,$(LLHTTP_LIBS)),$(@D)/llhttp/*.o)
+
+# A static program needs what is private here; libev has no file of its own on most systems.
+define PC_TEXT
+prefix=$(PREFIX)
+includedir=$(INCDIR)
+libdir=$(CLIBDIR)
+
+Name: moonwire
+Description: Lua-scriptable HTTP client runtime, for C programs
+Version: $(VERSION)
+Cflags: -I$${includedir}
+Libs: -L$${libdir} -lmoonwire
+Libs.private: $(filter-out %.a,$(CORE_LIBS)) $(LUA_LIBS) -lm -pthread
+endef
+$(PC): $(BUILD)/pc.flags
+	@mkdir -p $(@D)
+	@cp $< $@
+
 $(BUILD)/obj/san/%.o: tools/san/%.c $(BUILD)/compile.flags
 	@mkdir -p $(@D)
 	$(call quiet,CC) $(COMPILE) -MMD -MP -c -o $@ $<
@@ -185,7 +237,9 @@ run-specs:
 # a path stays right wherever a spec goes
 WHOLE_LUAJIT = $(if $(findstring /,$(LUAJIT)),$(call here,$(LUAJIT)),$(LUAJIT))
 RUN_SPECS = MOONWIRE_BUILD="$(call here,$(BUILD))" MOONWIRE_LUAJIT="$(WHOLE_LUAJIT)" \
-	MOONWIRE_CC="$(CC) $(LUA_CFLAGS) $(CFLAGS)" tools/spec $(SPEC)
+	MOONWIRE_CC="$(CC) $(LUA_CFLAGS) $(CFLAGS)" \
+	MOONWIRE_MAKE='make BUILD=$(BUILD) CC="$(CC)" CFLAGS="$(filter-out $(SAN_FLAGS),$(CFLAGS))"$(if $(SAN), SAN=1)$(if $(LUA_DIR), LUA_DIR=$(LUA_DIR))' \
+	tools/spec $(SPEC)
 
 check-san:
 	@tools/deps build san
@@ -250,7 +304,7 @@ FUZZ := $(BUILD)/fuzz
 FUZZ_COMPILE = clang $(OWN) -Ispec $(LLHTTP_CFLAGS) -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ_OBJ := $(patsubst src/core/%.c,$(FUZZ)/obj/%.o,$(wildcard src/core/h1_*.c) \
-	$(addprefix src/core/,headers.c buf.c err.c)) $(FUZZ)/obj/input.o $(FUZZ)/obj/player.o
+	$(addprefix src/core/,headers.c buf.c err.c alloc.c)) $(FUZZ)/obj/input.o $(FUZZ)/obj/player.o
 FUZZ_OPTIONS := -verbosity=0 -timeout=10 -rss_limit_mb=1024 -max_len=8192 \
 	-dict=spec/fuzz/h1.dict -close_fd_mask=1
 
@@ -310,7 +364,7 @@ check:
 	    check-globals
 	@echo "check: nothing found"
 
-C_FILES = $(wildcard src/*.c src/*/*.c src/*/*.h include/*.h tools/*/*.c spec/*/*.c spec/*/*.h \
+C_FILES = $(wildcard src/*.c src/*.h src/*/*.c src/*/*.h include/*.h examples/*/*.c tools/*/*.c spec/*/*.c spec/*/*.h \
 	bench/*.c bench/*.h)
 LUA_FILES = $(wildcard lua spec examples bench tools *.rockspec)
 
@@ -340,12 +394,22 @@ floors:
 
 # An object file with writable data fails: two Lua states in one process share nothing.
 # (.data.rel.ro is read-only once the loader is done with it.)
-check-globals: $(OBJ)
+check-globals: $(OBJ) $(HOST_OBJ)
 	@size -A -d $^ | awk '/:$$/ || /  :/ { file = $$1 } \
 	    /^\.t?(data|bss)/ && !/^\.data\.rel\.ro/ && $$2 > 0 { print file ": writable " $$1; bad = 1 } \
 	    END { exit bad }'
 
-install: all
+install: install-lua all
+	@install -d "$(DESTDIR)$(INCDIR)/moonwire" "$(DESTDIR)$(CLIBDIR)/pkgconfig"
+	install -m 644 include/moonwire.h "$(DESTDIR)$(INCDIR)/moonwire.h"
+	install -m 644 $(filter src/%,$(API)) "$(DESTDIR)$(INCDIR)/moonwire/"
+	install -m 755 $(SHARED) "$(DESTDIR)$(CLIBDIR)/$(notdir $(SHARED))"
+	ln -sf $(notdir $(SHARED)) "$(DESTDIR)$(CLIBDIR)/$(SONAME)"
+	ln -sf $(SONAME) "$(DESTDIR)$(CLIBDIR)/libmoonwire.so"
+	install -m 644 $(STATIC) "$(DESTDIR)$(CLIBDIR)/libmoonwire.a"
+	install -m 644 $(PC) "$(DESTDIR)$(CLIBDIR)/pkgconfig/moonwire.pc"
+
+install-lua: lua
 	@install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(LIBDIR)/moonwire" "$(DESTDIR)$(LUADIR)"
 	install -m 755 $(MAIN) "$(DESTDIR)$(BINDIR)/moonwire"
 	install -m 755 $(CORE) "$(DESTDIR)$(LIBDIR)/moonwire/core.so"
@@ -356,8 +420,12 @@ install: all
 uninstall:
 	rm -f "$(DESTDIR)$(BINDIR)/moonwire"
 	rm -rf "$(DESTDIR)$(LIBDIR)/moonwire" "$(DESTDIR)$(LUADIR)/moonwire"
+	rm -rf "$(DESTDIR)$(INCDIR)/moonwire"
+	rm -f "$(DESTDIR)$(INCDIR)/moonwire.h" "$(DESTDIR)$(CLIBDIR)/pkgconfig/moonwire.pc"
+	for file in libmoonwire.a libmoonwire.so $(SONAME) $(notdir $(SHARED)); do \
+	    rm -f "$(DESTDIR)$(CLIBDIR)/$$file"; done
 
 clean:
 	rm -rf $(BUILD)
 
--include $(OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(EDITOR_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(EDITOR_OBJ:.o=.d) $(HOST_OBJ:.o=.d)

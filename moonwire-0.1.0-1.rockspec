@@ -26,6 +26,8 @@ external_dependencies = {
 }
 build = {
     type = "make",
+    build_target = "lua", -- header and libraries for C programs are no part of a rock
+    install_target = "install-lua",
     variables = {
         BUILD = "build/rock",
         CC = "$(CC)",

@@ -132,17 +132,23 @@ local clocks = { "^time%.h$", "^sys/time%.h$" }
 
 -- For each folder: what it may not include from the system, and what it may include of ours.
 local c_floors = {
-    ["src/core"] = { never = { lua_headers, network, clocks }, ours = { "^core/" } },
+    ["src/core"] = {
+        never = { lua_headers, network, clocks },
+        ours = { "^core/", "^headers%.h$" }, -- the installed ones find each other as neighbours
+    },
     ["src/io"] = {
         never = { lua_headers, { "^llhttp" } },
-        ours = { "^io/", "^core/err%.h$", "^core/buf%.h$" },
+        ours = { "^io/", "^core/err%.h$", "^core/buf%.h$", "^core/alloc%.h$" },
     },
     ["src/lua"] = {
         never = { { "^llhttp", "^ev%.h$", "^ares", "^openssl/" } },
         ours = { "^lua/", "^io/", "^core/", "^moonwire%.h$" },
     },
     ["include"] = { never = { { "^llhttp", "^ares", "^openssl/" } }, ours = {} },
-    ["src"] = { never = { { "^llhttp", "^ev%.h$" } }, ours = { "^moonwire%.h$" } },
+    ["src"] = {
+        never = { { "^llhttp", "^ev%.h$" } },
+        ours = { "^moonwire%.h$", "^host_modules%.h$", "^core/err%.h$", "^lua/util%.h$" },
+    },
 }
 
 local socket_calls = {
@@ -245,6 +251,7 @@ local lua_floors = {
     { "^moonwire%.client$", 5 }, { "^moonwire%.client%.", 5 }, { "^moonwire%.http$", 5 },
     { "^moonwire%.resty$", 5.2 }, { "^moonwire%.resty%.", 5.1 },
     { "^moonwire$", 5.5 },
+    { "^moonwire%.host$", 5.5 },
     { "^moonwire%.testing%.", 6 }, { "^moonwire%.cli$", 6 }, { "^moonwire%.cli%.", 6 },
     { "^moonwire%.editor$", 6 }, { "^moonwire%.repl$", 6 }, { "^moonwire%.repl%.", 6 },
 }

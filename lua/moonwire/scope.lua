@@ -293,9 +293,11 @@ function scope.run(fn, ...)
     return backend.current():run(root, fn, ...)
 end
 
--- The scope of what is spawned outside any scope: it never ends, and a task's failure cancels
--- nothing but goes to the backend's on_error when nobody joins.
-local function detached(on)
+--- The scope of what is spawned outside any scope: it never ends, and a task's failure cancels
+--- nothing but goes to the backend's on_error when nobody joins.
+---@param on moonwire.Backend
+---@return moonwire.Scope
+function scope.detached(on)
     if not on.detached then
         on.detached = setmetatable({
             backend = on, deadline = huge, timed = false, is_cancelled = false,
@@ -309,7 +311,7 @@ end
 ---@return moonwire.Scope
 function scope.current()
     local me = backend.thread()
-    return me.scope or detached(me.backend)
+    return me.scope or scope.detached(me.backend)
 end
 
 --- Spawns a task in the current scope. Outside any scope the task goes on whenever the loop runs,

@@ -64,22 +64,29 @@ end
 
 local M = {}
 
-local function to_stderr(text)
+-- To a C program's log where one has opened a context, else to stderr.
+local function to_log(text)
+    local log = core.state.log
+    if log then
+        return log("trace", text)
+    end
     io.stderr:write(text)
 end
 
 --- Makes a transcript that goes to `write`, for one connection or client (`trace = ...`).
----@param write? fun(text: string) nil: to stderr, inside nginx to its log (level info)
+---@param write? fun(text: string) nil: to stderr, or to the log of the host: of a C program, or
+---  nginx's (level info)
 ---@return moonwire.Trace
 function M.new(write)
     if write ~= nil then
         errors.check(2, "write", "function", write)
     end
-    return setmetatable({ write = write or host.log or to_stderr }, Trace)
+    return setmetatable({ write = write or host.log or to_log }, Trace)
 end
 
 --- Turns the transcript on for every connection made from now on.
----@param write? fun(text: string) nil: to stderr, inside nginx to its log (level info)
+---@param write? fun(text: string) nil: to stderr, or to the log of the host: of a C program, or
+---  nginx's (level info)
 function M.enable(write)
     core.state.trace = M.new(write)
 end

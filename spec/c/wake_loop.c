@@ -18,7 +18,7 @@ wake(void *arg)
 int
 main(void)
 {
-    struct mw_loop *loop = mw_loop_new(NULL, NULL, NULL);
+    struct mw_loop *loop = mw_loop_new(NULL, NULL, NULL, NULL);
     pthread_t thread;
 
     if (loop == NULL || mw_loop_turn(loop) != MW_EDEADLOCK)

@@ -125,7 +125,8 @@ closed inside a callback
     end)
 
     it("wakes a loop from another OS thread", function()
-        local sources = "src/io/loop.c src/io/wait.c src/io/signal.c src/core/err.c"
+        local sources = "src/io/loop.c src/io/wait.c src/io/signal.c"
+            .. " src/core/err.c src/core/alloc.c"
         local code, stdout, stderr = run(build("wake_loop", sources))
         assert.equal("", stderr)
         assert.equal("woken from outside\n", stdout)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/alloc.h"
 #include "core/err.h"
 
 enum {
@@ -21,8 +22,8 @@ mw_buf_init(struct mw_buf *buf)
 void
 mw_buf_deinit(struct mw_buf *buf)
 {
-    free(buf->data);
-    mw_buf_init(buf);
+    mw_alloc_free(buf->data);
+    *buf = (struct mw_buf){.alloc = buf->alloc};
 }
 
 int
@@ -44,13 +45,16 @@ mw_buf_reserve(struct mw_buf *buf, size_t len)
         return MW_ENOMEM;
     while (size < used + len)
         size *= 2;
-    data = malloc(size);
+    data = mw_alloc_new(buf->alloc, size);
     if (data == NULL)
         return MW_ENOMEM;
     if (used > 0)
         memcpy(data, buf->data + buf->head, used);
-    free(buf->data);
-    *buf = (struct mw_buf){.data = data, .tail = used, .size = size};
+    mw_alloc_free(buf->data);
+    buf->data = data;
+    buf->head = 0;
+    buf->tail = used;
+    buf->size = size;
     return MW_OK;
 }
 

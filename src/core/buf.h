@@ -5,16 +5,19 @@
 
 #include <stddef.h>
 
+struct mw_alloc;
+
 /* Embedded in other structs; all zero is an empty buffer that owns nothing. */
 struct mw_buf {
-    char *data;  /* owned */
-    size_t head; /* first unread byte */
-    size_t tail; /* behind the last byte */
-    size_t size; /* allocated */
+    char *data;                   /* owned */
+    size_t head;                  /* first unread byte */
+    size_t tail;                  /* behind the last byte */
+    size_t size;                  /* allocated */
+    const struct mw_alloc *alloc; /* lent: makes data; NULL: malloc */
 };
 
 void mw_buf_init(struct mw_buf *buf);
-void mw_buf_deinit(struct mw_buf *buf); /* frees; twice is harmless */
+void mw_buf_deinit(struct mw_buf *buf); /* frees; then it is empty */
 
 /* Makes room for `len` more bytes.  Returns MW_OK or MW_ENOMEM (the content is
  * then unchanged). */

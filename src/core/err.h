@@ -3,6 +3,12 @@
 #ifndef MW_CORE_ERR_H
 #define MW_CORE_ERR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default) /* installed: part of the library's API   \
+                                      */
+
 /* X(name, kind, words).  `kind` is the err.kind a script sees (DESIGN.md,
  * Errors); the words finish the sentence "<what we did>: ...". */
 #define MW_ERRORS(X)                                                           \
@@ -115,5 +121,10 @@ const char *mw_err_kind(int code);
 
 /* One sentence part in lower case without a full stop; never NULL, static. */
 const char *mw_err_text(int code);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,7 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/headers.h"
+#include "headers.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default) /* installed: part of the library's API   \
+                                      */
 
 enum mw_h1_role {
     MW_H1_CLIENT,
@@ -124,6 +130,11 @@ struct mw_h1;
  * mw_h1_compat; 0 is strict. */
 struct mw_h1 *mw_h1_new(
     enum mw_h1_role role, const struct mw_h1_limits *limits, unsigned compat);
+
+/* The same with memory from `alloc` (moonwire/alloc.h), which is lent until
+ * mw_h1_free(); NULL is malloc. */
+struct mw_h1 *mw_h1_new_with(const struct mw_alloc *alloc, enum mw_h1_role role,
+    const struct mw_h1_limits *limits, unsigned compat);
 void mw_h1_free(struct mw_h1 *h1); /* NULL is allowed */
 
 /* Reading -----------------------------------------------------------------*/
@@ -272,5 +283,10 @@ struct mw_h1_counts mw_h1_counts(const struct mw_h1 *h1);
 /* Of a client's exchange: from mw_h1_send_request() on until mw_h1_restart().
  * All zero where no request is out. */
 struct mw_h1_counts mw_h1_exchange_counts(const struct mw_h1 *h1);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -64,6 +64,7 @@ struct head_facts {
 };
 
 struct mw_h1 {
+    const struct mw_alloc *alloc; /* lent; NULL: malloc */
     enum mw_h1_role role;
     unsigned compat;
     struct mw_h1_limits limits;

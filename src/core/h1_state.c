@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/alloc.h"
 #include "core/err.h"
 
 enum {
@@ -57,10 +58,20 @@ struct mw_h1 *
 mw_h1_new(
     enum mw_h1_role role, const struct mw_h1_limits *limits, unsigned compat)
 {
-    struct mw_h1 *h1 = calloc(1, sizeof(*h1));
+    return mw_h1_new_with(NULL, role, limits, compat);
+}
+
+struct mw_h1 *
+mw_h1_new_with(const struct mw_alloc *alloc, enum mw_h1_role role,
+    const struct mw_h1_limits *limits, unsigned compat)
+{
+    struct mw_h1 *h1 = mw_alloc_zeroed(alloc, sizeof(*h1));
 
     if (h1 == NULL)
         return NULL;
+    h1->alloc = alloc;
+    h1->headers.alloc = h1->trailers.alloc = alloc;
+    h1->head.alloc = h1->tail.alloc = alloc;
     h1->role = role;
     h1->compat = compat;
     h1->limits = pick_limits(limits);
@@ -81,8 +92,8 @@ mw_h1_free(struct mw_h1 *h1)
     mw_headers_deinit(&h1->trailers);
     mw_buf_deinit(&h1->head);
     mw_buf_deinit(&h1->tail);
-    free(h1->room);
-    free(h1);
+    mw_alloc_free(h1->room);
+    mw_alloc_free(h1);
 }
 
 int
@@ -148,13 +159,13 @@ mw_h1_own_input(struct mw_h1 *h1)
         h1->in = h1->in_end = "";
         return;
     }
-    room = malloc(len);
+    room = mw_alloc_new(h1->alloc, len);
     if (room == NULL) {
         mw_h1_lose_input(h1);
         return;
     }
     memcpy(room, h1->in, len);
-    free(h1->room); /* of bytes that are read */
+    mw_alloc_free(h1->room); /* of bytes that are read */
     h1->room = room;
     h1->room_size = len;
     h1->in = room;
@@ -170,7 +181,7 @@ mw_h1_feed_eof(struct mw_h1 *h1)
 void
 mw_h1_release_room(struct mw_h1 *h1)
 {
-    free(h1->room);
+    mw_alloc_free(h1->room);
     h1->room = NULL;
     h1->room_size = 0;
     h1->in = h1->in_end = "";
@@ -183,7 +194,7 @@ mw_h1_reserve(struct mw_h1 *h1, char **room, size_t *len)
         return MW_ESTATE;
     if (h1->room_size != h1->room_next) {
         mw_h1_release_room(h1);
-        h1->room = malloc(h1->room_next);
+        h1->room = mw_alloc_new(h1->alloc, h1->room_next);
         if (h1->room == NULL)
             return MW_ENOMEM;
         h1->room_size = h1->room_next;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/alloc.h"
 #include "core/err.h"
 
 enum {
@@ -116,10 +117,10 @@ void
 mw_headers_deinit(struct mw_headers *h)
 {
     if (!h->fixed) {
-        free(h->block);
-        free(h->fields);
+        mw_alloc_free(h->block);
+        mw_alloc_free(h->fields);
     }
-    mw_headers_init(h);
+    *h = (struct mw_headers){.alloc = h->alloc};
 }
 
 void
@@ -167,7 +168,7 @@ mw_headers_find(
 static int
 move_block(struct mw_headers *h, size_t size, bool pack)
 {
-    char *block = malloc(size);
+    char *block = mw_alloc_new(h->alloc, size);
     size_t len = 0;
 
     if (block == NULL)
@@ -187,7 +188,7 @@ move_block(struct mw_headers *h, size_t size, bool pack)
         f->value = (uint32_t)len;
         len += f->value_len;
     }
-    free(h->block);
+    mw_alloc_free(h->block);
     h->block = block;
     h->block_len = len;
     h->block_size = size;
@@ -218,7 +219,7 @@ reserve_field(struct mw_headers *h)
 
     if (h->count < h->size)
         return MW_OK;
-    fields = realloc(h->fields, size * sizeof(*fields));
+    fields = mw_alloc_resize(h->alloc, h->fields, size * sizeof(*fields));
     if (fields == NULL)
         return MW_ENOMEM;
     h->fields = fields;
@@ -375,13 +376,15 @@ mw_headers_copy_fixed(
         .live = h->live,
         .fixed = true,
         .received = h->received,
+        .alloc = to->alloc,
     };
 }
 
 int
 mw_headers_unfix(struct mw_headers *h)
 {
-    struct mw_headers heap = {.live = h->live, .received = h->received};
+    struct mw_headers heap = {
+        .live = h->live, .received = h->received, .alloc = h->alloc};
 
     if (!h->fixed)
         return MW_OK;

@@ -9,6 +9,14 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default) /* installed: part of the library's API   \
+                                      */
+
+struct mw_alloc;
+
 /* Bytes that belong to somebody else. */
 struct mw_slice {
     const char *data; /* borrowed */
@@ -34,6 +42,7 @@ struct mw_headers {
     size_t live;   /* bytes of the block that fields still use */
     bool fixed;    /* block and fields stand in memory of somebody else */
     bool received; /* a peer's bytes: to be checked before they are sent */
+    const struct mw_alloc *alloc; /* lent: makes both; NULL: malloc */
 };
 
 /* Each returns MW_OK, or the code that names what is wrong. */
@@ -91,8 +100,9 @@ int mw_headers_append_field(struct mw_headers *h, struct mw_field field);
 void mw_headers_drop_field(struct mw_headers *h, size_t i);
 
 /* A copy in memory of the caller: how much it takes, and the copy itself,
- * which is good as long as that memory is.  mw_headers_unfix() moves it to the
- * heap, so that it may change (MW_OK or MW_ENOMEM). */
+ * which is good as long as that memory is; `to` is an empty list before.
+ * mw_headers_unfix() moves it to the heap, so that it may change (MW_OK or
+ * MW_ENOMEM). */
 size_t mw_headers_fixed_size(const struct mw_headers *h);
 void mw_headers_copy_fixed(
     struct mw_headers *to, const struct mw_headers *h, char *memory);
@@ -107,5 +117,10 @@ char *mw_headers_wire_field(const struct mw_headers *h, size_t i, char *to);
 /* Checks received fields before they are sent on: MW_OK, MW_ENAME, MW_EVALUE;
  * `at` is then the field. */
 int mw_headers_check(const struct mw_headers *h, size_t *at);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,10 +8,11 @@
 #include "io/loop.h"
 
 #include <assert.h>
+#include <math.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <time.h>
 
+#include "core/alloc.h"
 #include "core/err.h"
 #include "io/signal.h"
 #include "io/wait.h"
@@ -165,13 +166,24 @@ on_async(struct ev_loop *ev, ev_async *async, int events)
     (void)events;
 }
 
-struct mw_loop *
-mw_loop_new(struct ev_loop *host, void (*on_ready)(void *arg), void *arg)
+/* The host destroys its loop before ours is closed. */
+static void
+on_cleanup(struct ev_loop *ev, ev_cleanup *cleanup, int events)
 {
-    struct mw_loop *loop = calloc(1, sizeof(*loop));
+    (void)ev;
+    (void)events;
+    mw_loop_close(mw_container_of(cleanup, struct mw_loop, cleanup));
+}
+
+struct mw_loop *
+mw_loop_new(const struct mw_alloc *alloc, struct ev_loop *host,
+    void (*on_ready)(void *arg), void *arg)
+{
+    struct mw_loop *loop = mw_alloc_zeroed(alloc, sizeof(*loop));
 
     if (loop == NULL)
         return NULL;
+    loop->alloc = alloc;
     loop->refs = 1;
     loop->is_host = host != NULL;
     loop->on_ready = on_ready;
@@ -185,6 +197,7 @@ mw_loop_new(struct ev_loop *host, void (*on_ready)(void *arg), void *arg)
     ev_check_init(&loop->check, on_check);
     ev_set_priority(&loop->check, EV_MINPRI);
     ev_idle_init(&loop->idle, on_idle);
+    ev_cleanup_init(&loop->cleanup, on_cleanup);
     ev_async_init(&loop->async, on_async);
     ev_timer_init(&loop->growth, on_growth, 0, 0);
     mw_loop_slice_renew(loop);
@@ -192,13 +205,14 @@ mw_loop_new(struct ev_loop *host, void (*on_ready)(void *arg), void *arg)
         loop->ev = host;
         ev_check_start(host, &loop->check);
         ev_unref(host);
+        ev_cleanup_start(host, &loop->cleanup); /* takes no reference */
         return loop;
     }
     loop->ev = ev_loop_new(LOOP_FLAGS | EVBACKEND_EPOLL);
     if (loop->ev == NULL)
         loop->ev = ev_loop_new(LOOP_FLAGS);
     if (loop->ev == NULL) {
-        free(loop);
+        mw_alloc_free(loop);
         return NULL;
     }
     return loop;
@@ -216,8 +230,8 @@ mw_loop_unref(struct mw_loop *loop)
     if (loop == NULL || --loop->refs > 0)
         return;
     mw_loop_close(loop);
-    free(loop->room);
-    free(loop);
+    mw_alloc_free(loop->room);
+    mw_alloc_free(loop);
 }
 
 static void
@@ -248,6 +262,7 @@ mw_loop_close(struct mw_loop *loop)
         ev_ref(loop->ev);
         ev_check_stop(loop->ev, &loop->check);
         ev_idle_stop(loop->ev, &loop->idle);
+        ev_cleanup_stop(loop->ev, &loop->cleanup);
     } else {
         ev_loop_destroy(loop->ev);
     }
@@ -274,6 +289,39 @@ mw_loop_turn(struct mw_loop *loop)
     if (loop->armed == 0 && !loop->is_host && !loop->is_shared)
         return MW_EDEADLOCK;
     ev_run(loop->ev, EVRUN_ONCE);
+    return MW_OK;
+}
+
+/* It only ends a turn. */
+static void
+on_limit(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    (void)ev;
+    (void)timer;
+    (void)events;
+}
+
+int
+mw_loop_turn_for(struct mw_loop *loop, double seconds)
+{
+    ev_timer limit;
+
+    if (loop->ev == NULL)
+        return MW_ECLOSED;
+    mw_signal_retry(loop);
+    if (loop->is_host)
+        return MW_OK;
+    if (seconds == HUGE_VAL)
+        return mw_loop_turn(loop);
+    if (seconds <= 0 || has_ready(loop)) {
+        ev_run(loop->ev, EVRUN_NOWAIT);
+        return MW_OK;
+    }
+    ev_now_update(loop->ev); /* libev counts from there */
+    ev_timer_init(&limit, on_limit, seconds, 0);
+    ev_timer_start(loop->ev, &limit);
+    ev_run(loop->ev, EVRUN_ONCE);
+    ev_timer_stop(loop->ev, &limit);
     return MW_OK;
 }
 
@@ -328,10 +376,10 @@ mw_loop_room_borrow(struct mw_loop *loop, size_t size)
 
     if (size <= loop->room_size)
         return loop->room;
-    room = malloc(size);
+    room = mw_alloc_new(loop->alloc, size);
     if (room == NULL)
         return NULL;
-    free(loop->room);
+    mw_alloc_free(loop->room);
     loop->room = room;
     loop->room_size = size;
     return room;

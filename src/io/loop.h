@@ -32,12 +32,14 @@ struct mw_handle {
     void (*on_close)(struct mw_handle *handle);
 };
 
+struct mw_alloc;
 struct mw_waiter;
 
 /* One loop.  Counted: it lives until its last user is gone, but from
  * mw_loop_close() on it is only a shell.  The fields are private to src/io. */
 struct mw_loop {
-    struct ev_loop *ev; /* owned unless is_host; NULL once closed */
+    const struct mw_alloc *alloc; /* lent; NULL: malloc */
+    struct ev_loop *ev;           /* owned unless is_host; NULL once closed */
     bool is_host;
     bool is_held;   /* an ev_ref stands for all that is armed */
     bool is_shared; /* mw_loop_share() was called */
@@ -61,6 +63,7 @@ struct mw_loop {
     size_t lookups;
     size_t tcps;
     ev_check check;              /* host: after its callbacks */
+    ev_cleanup cleanup;          /* host: it destroys its loop */
     ev_idle idle;                /* host: while something is ready */
     ev_async async;              /* once shared */
     void (*on_ready)(void *arg); /* host: takes what is ready */
@@ -79,12 +82,14 @@ struct mw_loop_stats {
 /* Monotonic seconds, read afresh; they pass while the machine sleeps, too. */
 double mw_now(void);
 
-/* Returns a loop with one reference, or NULL when out of memory or file
- * descriptors.  With `host` (lent until mw_loop_close) the host runs it: then
+/* The memory is from `alloc`, lent for all of the loop's life (NULL: malloc).
+ * Returns a loop with one reference, or NULL when out of memory or file
+ * descriptors.  With `host` (lent until mw_loop_close) the host runs it, and
+ * when it destroys its loop this one is closed as by mw_loop_close().  Then
  * `on_ready` is called after each round of events that made a waiter ready and
  * takes them with mw_loop_take_ready(); it must return normally. */
-struct mw_loop *mw_loop_new(
-    struct ev_loop *host, void (*on_ready)(void *arg), void *arg);
+struct mw_loop *mw_loop_new(const struct mw_alloc *alloc, struct ev_loop *host,
+    void (*on_ready)(void *arg), void *arg);
 void mw_loop_ref(struct mw_loop *loop);
 void mw_loop_unref(struct mw_loop *loop); /* NULL is allowed */
 
@@ -96,6 +101,10 @@ bool mw_loop_is_closed(const struct mw_loop *loop);
 /* Waits for events once; not at all when a waiter is ready.  Returns MW_OK,
  * MW_ECLOSED, or MW_EDEADLOCK when nothing could ever make a waiter ready. */
 int mw_loop_turn(struct mw_loop *loop);
+
+/* The same, for so many seconds at most (0: it waits for nothing); HUGE_VAL is
+ * mw_loop_turn().  A host's loop is left to the host. */
+int mw_loop_turn_for(struct mw_loop *loop, double seconds);
 
 /* While it is driven, on_ready is not called: the driver takes what is ready
  * itself after each turn. */

@@ -23,6 +23,7 @@ l_gzip(lua_State *L)
     int err;
 
     mw_buf_init(packed);
+    packed->alloc = mwL_alloc(L);
     luaL_setmetatable(L, PACKED);
     err = mw_gzip(packed, data, len);
     if (err != MW_OK)

@@ -5,8 +5,6 @@
 #include "lua/loop_lua.h"
 #include "lua/util.h"
 
-#define STATE "moonwire.core.state"
-
 int luaopen_moonwire_core(lua_State *L);
 
 static int
@@ -64,19 +62,6 @@ set_code(lua_State *L, const char *name, int code)
     lua_setfield(L, -2, name);
 }
 
-/* The same table however often the module is opened in this Lua state. */
-static void
-push_state(lua_State *L)
-{
-    lua_getfield(L, LUA_REGISTRYINDEX, STATE);
-    if (!lua_isnil(L, -1))
-        return;
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, STATE);
-}
-
 __attribute__((visibility("default"))) int
 luaopen_moonwire_core(lua_State *L)
 {
@@ -109,7 +94,7 @@ luaopen_moonwire_core(lua_State *L)
     lua_setfield(L, -2, "codes");
     mwL_push_wait_mark(L);
     lua_setfield(L, -2, "WAIT");
-    push_state(L);
+    mwL_push_state(L);
     lua_setfield(L, -2, "state");
     mwL_open_headers(L);
     mwL_open_request(L);
@@ -117,6 +102,7 @@ luaopen_moonwire_core(lua_State *L)
     mwL_open_url(L);
     mwL_open_coding(L);
     mwL_open_loop(L);
+    mwL_open_thread(L);
     mwL_open_signal(L);
     mwL_open_address(L);
     mwL_open_tcp(L);

@@ -106,8 +106,8 @@ l_new(lua_State *L)
 
     lua_createtable(L, MWL_H1_ANCHORS, 0);
     lua_setfenv(L, -2);
-    object->h1 =
-        mw_h1_new(role == 0 ? MW_H1_CLIENT : MW_H1_SERVER, &limits, compat);
+    object->h1 = mw_h1_new_with(
+        mwL_alloc(L), role == 0 ? MW_H1_CLIENT : MW_H1_SERVER, &limits, compat);
     if (object->h1 == NULL)
         return luaL_error(L, "h1: %s", mw_err_text(MW_ENOMEM));
     return 1;

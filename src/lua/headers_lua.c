@@ -65,6 +65,7 @@ mwL_push_headers(lua_State *L, const struct mw_headers *headers)
 
     object->type = &headers_type;
     mw_headers_init(&object->list);
+    object->list.alloc = mwL_alloc(L);
     if (headers != NULL)
         mw_headers_copy_fixed(&object->list, headers, (char *)(object + 1));
     luaL_setmetatable(L, HEADERS);

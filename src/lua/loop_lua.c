@@ -1,4 +1,4 @@
-/* loop_lua.c - loops and threads for Lua: the only C that yields, and the only
+/* loop_lua.c - loops for Lua: the only C that yields, and the only
  * C that resumes.
  *
  * The loop's environment table keeps the threads that wait or run (luaL_ref),
@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 #include "core/err.h"
-#include "io/dns.h"
 #include "lua/util.h"
 
 struct loop {
@@ -27,10 +26,6 @@ struct loop {
 static const struct mwL_type loop_type = {
     MWL_LOOP,
     sizeof(struct loop),
-};
-static const struct mwL_type thread_type = {
-    "moonwire.core.Thread",
-    sizeof(struct mwL_thread),
 };
 
 static const char wait_mark = 'W';
@@ -97,6 +92,10 @@ resume(lua_State *L, int env, struct loop *loop, struct mwL_thread *thread)
         lua_pushliteral(co, "a task yielded, but not to wait: "
                             "coroutine.yield belongs into a generator");
         keep_error(L, env, loop, co);
+        mwL_push_state(L);
+        lua_pushnil(L);
+        lua_setfield(L, -2, "current"); /* it runs no more */
+        lua_pop(L, 1);
     } else if (status != LUA_YIELD && status != 0) {
         keep_error(L, env, loop, co);
     }
@@ -161,6 +160,19 @@ let_hooks_run(lua_State *L)
     lua_call(L, 0, 0);
 }
 
+/* The environment is at 2. */
+static void
+raise_kept_error(lua_State *L, struct loop *loop)
+{
+    if (!loop->has_error)
+        return;
+    loop->has_error = false;
+    lua_getfield(L, 2, "error");
+    lua_pushnil(L);
+    lua_setfield(L, 2, "error");
+    lua_error(L);
+}
+
 /* Stack: thread, environment, loop.  Runs the loop until the thread's wait is
  * over. */
 static int
@@ -176,13 +188,7 @@ run_in_place(lua_State *L)
             mw_waiter_drop(&thread->waiter, err);
         else if (resume_ready(L, 2, loop) == 0)
             let_hooks_run(L);
-        if (loop->has_error) {
-            loop->has_error = false;
-            lua_getfield(L, 2, "error");
-            lua_pushnil(L);
-            lua_setfield(L, 2, "error");
-            return lua_error(L);
-        }
+        raise_kept_error(L, loop);
     }
     return 0;
 }
@@ -194,10 +200,19 @@ do_nothing(lua_State *L)
     return 0;
 }
 
-/* Leaves all as it found it, also when run_in_place() raises.  LuaJIT then
- * still takes the coroutine resumed last for the one that runs (cur_L): an
- * error does not set that right, as a return does, and a trace that is left
- * next would restore the wrong stack.  A call sets it right. */
+/* Raises what code that resumes has raised.  LuaJIT then still takes the
+ * coroutine resumed last for the one that runs (cur_L): an error does not set
+ * that right, as a return does, and a trace that is left next would restore the
+ * wrong stack.  A call sets it right. */
+static int
+raise_again(lua_State *L)
+{
+    lua_pushcfunction(L, do_nothing);
+    lua_call(L, 0, 0);
+    return lua_error(L);
+}
+
+/* Leaves all as it found it, also when run_in_place() raises. */
 static int
 wait_in_place(lua_State *L, struct mwL_thread *thread, int idx)
 {
@@ -217,66 +232,10 @@ wait_in_place(lua_State *L, struct mwL_thread *thread, int idx)
     if (status != 0) {
         if (!mw_loop_is_closed(core))
             mw_waiter_drop(&thread->waiter, MW_ECANCELLED);
-        lua_pushcfunction(L, do_nothing);
-        lua_call(L, 0, 0);
-        return lua_error(L);
+        return raise_again(L);
     }
     lua_pushinteger(L, thread->waiter.code);
     return 1;
-}
-
-/* -- threads --------------------------------------------------------------- */
-
-struct mwL_thread *
-mwL_check_thread(lua_State *L, int idx)
-{
-    return mwL_check(L, idx, &thread_type);
-}
-
-/* Keeps the thread at `idx` until it ends; raises when out of memory. */
-static void
-anchor(lua_State *L, struct mwL_thread *thread, int idx)
-{
-    if (thread->anchor != LUA_NOREF)
-        return;
-    lua_getfenv(L, idx);
-    lua_rawgeti(L, -1, 1);
-    lua_pushvalue(L, idx);
-    thread->anchor = luaL_ref(L, -2);
-    lua_pop(L, 2);
-}
-
-static bool
-is_over(const struct mwL_thread *thread)
-{
-    return thread->waiter.loop == NULL ||
-           mw_loop_is_closed(thread->waiter.loop);
-}
-
-void
-mwL_ensure_can_wait(lua_State *L, struct mwL_thread *thread, int idx)
-{
-    if (thread->waiter.state != MW_WAITER_IDLE)
-        luaL_error(L, "this thread waits already");
-    if (thread->co == NULL)
-        return;
-    if (!lua_isyieldable(L))
-        luaL_error(L, "can't wait here: a C function, such as string.gsub, "
-                      "table.sort or require, stands between this call and "
-                      "its task");
-    anchor(L, thread, idx);
-    thread->is_begun = true;
-}
-
-struct mwL_thread *
-mwL_check_can_wait(lua_State *L, int idx)
-{
-    struct mwL_thread *thread = mwL_check_thread(L, idx);
-
-    if (is_over(thread))
-        return NULL;
-    mwL_ensure_can_wait(L, thread, idx);
-    return thread;
 }
 
 int
@@ -294,98 +253,6 @@ l_core_can_wait(lua_State *L)
 {
     lua_pushboolean(L, lua_tothread(L, 1) == L && lua_isyieldable(L));
     return 1;
-}
-
-static int
-l_thread_wait(lua_State *L)
-{
-    double seconds = mwL_check_seconds(L, 2);
-    struct mwL_thread *thread = mwL_check_can_wait(L, 1);
-
-    if (thread == NULL) {
-        lua_pushinteger(L, MW_ECLOSED);
-        return 1;
-    }
-    mw_waiter_park(&thread->waiter, seconds);
-    return mwL_wait(L, thread, 1);
-}
-
-/* Whether nobody has resumed its coroutine as yet. */
-static bool
-can_begin(const struct mwL_thread *thread)
-{
-    lua_Debug frame;
-
-    return thread->co != NULL && !thread->is_begun &&
-           thread->waiter.state == MW_WAITER_IDLE &&
-           lua_status(thread->co) == 0 && lua_gettop(thread->co) > 0 &&
-           lua_getstack(thread->co, 0, &frame) == 0;
-}
-
-static int
-l_thread_wake(lua_State *L)
-{
-    struct mwL_thread *thread = mwL_check_thread(L, 1);
-    int code = (int)luaL_checkinteger(L, 2);
-    bool is_woken = false;
-
-    if (is_over(thread)) {
-        is_woken = false;
-    } else if (mw_waiter_end(&thread->waiter, code)) {
-        is_woken = true;
-    } else if (can_begin(thread)) {
-        anchor(L, thread, 1);
-        mw_waiter_begin(&thread->waiter, code);
-        is_woken = true;
-    }
-    lua_pushboolean(L, is_woken);
-    return 1;
-}
-
-/* loop:sentry(thread): a thread that has never run. */
-static int
-l_loop_sentry(lua_State *L)
-{
-    struct mw_loop *core = mwL_check_loop(L, 1);
-    struct mwL_thread *thread = mwL_check_thread(L, 2);
-
-    luaL_argcheck(L, thread->waiter.loop == core && can_begin(thread), 2,
-        "a thread of this loop that has never run expected");
-    anchor(L, thread, 2);
-    mw_loop_set_sentry(core, &thread->waiter);
-    return 0;
-}
-
-static int
-l_loop_take_stirred(lua_State *L)
-{
-    double token;
-
-    if (mw_loop_take_stirred(mwL_check_loop(L, 1), &token))
-        lua_pushnumber(L, token);
-    else
-        lua_pushnil(L);
-    return 1;
-}
-
-static int
-l_thread_is_waiting(lua_State *L)
-{
-    struct mwL_thread *thread = mwL_check_thread(L, 1);
-
-    lua_pushboolean(L, thread->waiter.state == MW_WAITER_PARKED);
-    return 1;
-}
-
-static int
-l_thread_gc(lua_State *L)
-{
-    struct mwL_thread *thread = mwL_check_thread(L, 1);
-
-    mw_waiter_deinit(&thread->waiter);
-    mw_dns_answer_free(thread->answer);
-    thread->answer = NULL;
-    return 0;
 }
 
 /* -- loops ----------------------------------------------------------------- */
@@ -445,7 +312,7 @@ l_core_loop(lua_State *L)
     lua_setfenv(L, -3);
     if (host != NULL)
         make_runner(L, lua_gettop(L), loop);
-    loop->core = mw_loop_new(host, on_ready, loop);
+    loop->core = mw_loop_new(mwL_alloc(L), host, on_ready, loop);
     if (loop->core == NULL)
         return mwL_fail(L, mw_err_from_errno(errno));
     lua_pop(L, 1);
@@ -460,47 +327,49 @@ l_loop_now(lua_State *L)
     return 1;
 }
 
-/* Moves what stands above index 2 to the coroutine there, which has not begun.
- */
-static void
-give_arguments(lua_State *L)
+/* Stack: seconds, environment, loop -> how many were resumed, or nil
+ * and a code. */
+static int
+step(lua_State *L)
 {
-    lua_State *co = lua_tothread(L, 2);
-    int count = lua_gettop(L) - 2;
-    lua_Debug frame;
+    struct loop *loop = lua_touserdata(L, 3);
+    int err = mw_loop_turn_for(loop->core, mwL_check_seconds(L, 1));
+    int count = resume_ready(L, 2, loop);
 
-    luaL_argcheck(L,
-        co != NULL && lua_status(co) == 0 && lua_gettop(co) == 1 &&
-            lua_getstack(co, 0, &frame) == 0,
-        2, "a coroutine that has not begun expected");
-    if (!lua_checkstack(co, count + 1)) /* and the code of a wake */
-        luaL_error(L, "too many arguments for a thread");
-    lua_xmove(L, co, count);
+    raise_kept_error(L, loop);
+    if (err != MW_OK)
+        return mwL_fail(L, err);
+    lua_pushinteger(L, count);
+    return 1;
 }
 
-/* loop:thread(coroutine, ...): it begins with these arguments, or, without any,
- * with the code of the wake. */
 static int
-l_loop_thread(lua_State *L)
+l_loop_step(lua_State *L)
 {
     struct mw_loop *core = mwL_check_loop(L, 1);
-    struct mwL_thread *thread;
+    int status;
 
-    if (!lua_isnoneornil(L, 2))
-        luaL_checktype(L, 2, LUA_TTHREAD);
-    if (lua_gettop(L) > 2)
-        give_arguments(L);
     lua_settop(L, 2);
-    thread = mwL_new(L, &thread_type);
-    thread->anchor = LUA_NOREF;
-    thread->co = lua_tothread(L, 2);
-    lua_createtable(L, 2, 0);
+    lua_pushcfunction(L, step);
+    lua_insert(L, 2); /* loop, step, seconds */
     lua_getfenv(L, 1);
-    lua_rawseti(L, -2, 1);
-    lua_pushvalue(L, 2);
-    lua_rawseti(L, -2, 2);
-    lua_setfenv(L, 3);
-    mw_waiter_init(&thread->waiter, core);
+    lua_pushvalue(L, 1);
+    mw_loop_ref(core); /* what is resumed may close it */
+    mw_loop_drive(core);
+    status = lua_pcall(L, 3, LUA_MULTRET, 0);
+    mw_loop_undrive(core);
+    mw_loop_unref(core);
+    if (status != 0)
+        return raise_again(L);
+    return lua_gettop(L) - 1;
+}
+
+static int
+l_loop_is_closed(lua_State *L)
+{
+    struct loop *loop = check_loop(L);
+
+    lua_pushboolean(L, loop->core == NULL || mw_loop_is_closed(loop->core));
     return 1;
 }
 
@@ -562,10 +431,9 @@ mwL_open_loop(lua_State *L)
 {
     static const luaL_Reg loop_methods[] = {
         {"now", l_loop_now},
-        {"thread", l_loop_thread},
+        {"step", l_loop_step},
+        {"is_closed", l_loop_is_closed},
         {"stats", l_loop_stats},
-        {"sentry", l_loop_sentry},
-        {"take_stirred", l_loop_take_stirred},
         {"close", l_loop_close},
         {NULL, NULL},
     };
@@ -573,19 +441,8 @@ mwL_open_loop(lua_State *L)
         {"__gc", l_loop_gc},
         {NULL, NULL},
     };
-    static const luaL_Reg thread_methods[] = {
-        {"wait", l_thread_wait},
-        {"wake", l_thread_wake},
-        {"is_waiting", l_thread_is_waiting},
-        {NULL, NULL},
-    };
-    static const luaL_Reg thread_meta[] = {
-        {"__gc", l_thread_gc},
-        {NULL, NULL},
-    };
 
     mwL_class(L, MWL_LOOP, loop_methods, loop_meta);
-    mwL_class(L, thread_type.name, thread_methods, thread_meta);
     lua_pushcfunction(L, l_core_loop);
     lua_setfield(L, -2, "loop");
     lua_pushcfunction(L, l_core_can_wait);

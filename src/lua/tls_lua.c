@@ -151,6 +151,7 @@ l_core_tls(lua_State *L)
 
     luaL_argcheck(L, context->core != NULL, 1, "it is collected already");
     tls = mwL_new(L, &tls_type);
+    tls->core.in.alloc = tls->core.out.alloc = mwL_alloc(L);
     lua_createtable(L, 1, 0);
     lua_setfenv(L, -2);
     mwL_anchor(L, lua_gettop(L), 2, 1);

@@ -3,7 +3,14 @@
 
 #include <lualib.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
+
+#include "core/alloc.h"
+
+#define STATE "moonwire.core.state"
+
+static const char alloc_key = 'A';
 
 void
 mwL_class(lua_State *L, const char *name, const luaL_Reg *methods,
@@ -67,6 +74,44 @@ mwL_check(lua_State *L, int idx, const struct mwL_type *type)
             lua_pushfstring(
                 L, "%s expected, got %s", type->name, luaL_typename(L, idx)));
     return object;
+}
+
+void
+mwL_push_state(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, STATE);
+    if (!lua_isnil(L, -1))
+        return;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, STATE);
+}
+
+const struct mw_alloc *
+mwL_alloc(lua_State *L)
+{
+    const struct mw_alloc *alloc;
+
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&alloc_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    alloc = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return alloc;
+}
+
+/* The userdata has no __gc, so it is there until the last finalizer has run. */
+void
+mwL_use_state_alloc(lua_State *L)
+{
+    struct mw_alloc *alloc;
+
+    if (mwL_alloc(L) != NULL)
+        return;
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&alloc_key);
+    alloc = lua_newuserdata(L, sizeof(*alloc));
+    alloc->resize = lua_getallocf(L, &alloc->arg);
+    lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
 double

@@ -7,6 +7,8 @@
 #include <lua.h>
 #include <stdio.h>
 
+struct mw_alloc;
+
 /* What LuaJIT has and the plain Lua 5.1 has not.  They may be missing when this
  * library is loaded, so that luaopen_moonwire_core() can say in a sentence what
  * the dynamic linker would say in a riddle. */
@@ -45,6 +47,17 @@ void *mwL_new(lua_State *L, const struct mwL_type *type);
 void *mwL_test(lua_State *L, int idx, const struct mwL_type *type);
 void *mwL_check(lua_State *L, int idx, const struct mwL_type *type);
 
+/* Pushes the table core.state: the same one however often the module is opened
+ * in this Lua state. */
+void mwL_push_state(lua_State *L);
+
+/* Where the memory of this Lua state's objects comes from: what
+ * mwL_use_state_alloc() has set, NULL (malloc) before. */
+const struct mw_alloc *mwL_alloc(lua_State *L);
+
+/* From now on they take it from the state's own lua_Alloc. */
+void mwL_use_state_alloc(lua_State *L);
+
 /* The seconds at `idx`: HUGE_VAL for none or nil; raises on NaN. */
 double mwL_check_seconds(lua_State *L, int idx);
 
@@ -71,6 +84,7 @@ void mwL_open_request(lua_State *L);
 void mwL_open_url(lua_State *L);
 void mwL_open_coding(lua_State *L);
 void mwL_open_loop(lua_State *L);
+void mwL_open_thread(lua_State *L);
 void mwL_open_signal(lua_State *L);
 void mwL_open_address(lua_State *L);
 void mwL_open_tcp(lua_State *L);

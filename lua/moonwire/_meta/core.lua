@@ -59,6 +59,14 @@ function Loop:now() end
 ---@param ... any what the coroutine begins with; without any it is the code of the wake
 ---@return moonwire.core.Thread
 function Loop:thread(co, ...) end
+--- Lets run what is ready, after a wait for events of at most so many seconds; a host's loop is
+--- left to the host, and then there is no wait. Raises what a thread died of, like a wait in place.
+---@param seconds number? nil: until there is an event
+---@return integer? resumed how many threads ran
+---@return integer? code ECLOSED, EDEADLOCK
+function Loop:step(seconds) end
+---@return boolean closed by close(), or because the host has destroyed its own
+function Loop:is_closed() end
 --- What is open: {threads = waiting threads, watchers = what can end their waits (fds, timers,
 --- signals), tcp = open sockets, lookups = DNS lookups that somebody waits for}.
 ---@return table<string, integer>

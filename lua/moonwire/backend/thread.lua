@@ -291,9 +291,13 @@ function thread.words(value)
     return "moonwire: uncaught error in a background task: " .. text
 end
 
---- What a backend does with such an error: it goes to stderr.
+--- What a backend does with such an error: it goes to stderr, or to the log of the C program it
+--- runs in.
 ---@param value any
 function thread.report(value)
+    if state.log then
+        return state.log("error", thread.words(value))
+    end
     io.stderr:write(thread.words(value), "\n")
 end
 
