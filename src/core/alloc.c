@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As large as the alignment malloc gives, so that the bytes behind have it. */
+/* Not aligned for more than a pointer: LuaJIT's own allocator gives 8 bytes. */
 struct head {
-    _Alignas(max_align_t) const struct mw_alloc *alloc; /* NULL: malloc */
-    size_t size;                                        /* with the head */
+    const struct mw_alloc *alloc; /* NULL: malloc */
+    size_t size;                  /* with the head */
 };
 
 static struct head *

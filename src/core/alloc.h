@@ -19,7 +19,8 @@ struct mw_alloc {
 };
 
 /* Each returns a block of `size` bytes, or NULL when out of memory.  `alloc`
- * NULL is malloc.  A block that is resized stays with what made it. */
+ * NULL is malloc.  It is aligned for pointers and numbers of 8 bytes.  A block
+ * that is resized stays with what made it. */
 void *mw_alloc_new(const struct mw_alloc *alloc, size_t size);
 void *mw_alloc_zeroed(const struct mw_alloc *alloc, size_t size);
 void *mw_alloc_resize(const struct mw_alloc *alloc, void *block, size_t size);
