@@ -163,6 +163,10 @@ describe("libmoonwire", function()
                     lines_of(kind, "host_alloc", "count"))
             end)
 
+            it("survives a lua_Alloc that fails from any moment on, and tells each task", function()
+                assert.same({ "PORT0, many lives" }, lines_of(kind, "host_alloc", "fail"))
+            end)
+
             it("has an example on the program's own loop", function()
                 local process, url = serve.start()
                 local script = write(prefix .. "/fetch.lua", ("require('moonwire').sleep(0.05) "
