@@ -92,8 +92,8 @@ describe("libmoonwire", function()
                     "first error", "close: ESTATE", "step: ESTATE", "run: ESTATE",
                     "start: ECLOSED", "log 0: a callback that raises",
                     "sleeps: nil sleeping: cancelled", "nested:",
-                    "log 0: a task yielded, but not to wait: coroutine.yield belongs into a "
-                        .. "generator",
+                    "log 0: moonwire: uncaught error in a background task: a task yielded, "
+                        .. "but not to wait: coroutine.yield belongs into a generator",
                     "yields: cancelled: running a task of the host: cancelled",
                     "close: fine", "nothing: fine", "again: true", "run: fine", "close: fine",
                 }, lines_of(kind, "host_api", "closing"))
@@ -122,7 +122,9 @@ describe("libmoonwire", function()
 
             it("logs lost failures and the transcript, and prints nothing", function()
                 local lines = table.concat(lines_of(kind, "host_api", "logging"), "\n")
-                for _, line in ipairs { "log 0: script:1: alone", "log 1: > GET /get HTTP/1.1",
+                for _, line in ipairs {
+                    "log 0: moonwire: uncaught error in a background task: script:1: alone",
+                    "log 1: > GET /get HTTP/1.1",
                     "log 1: > authorization: <redacted>", "log 1: < HTTP/1.1 200 OK",
                     "request:", "close: fine" } do
                     assert.truthy(("\n" .. lines .. "\n"):find("\n" .. line .. "\n", 1, true), line)
