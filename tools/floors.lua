@@ -330,7 +330,20 @@ local function required_names(line)
     return names
 end
 
+-- LuaJIT has an instruction of its own for a loop whose iterator is written "pairs" or "next". Up to
+-- April 2022 (Debian 12's luajit is of March; LuaJIT issue 827) such a loop ends early, in every run
+-- from then on, once the compiler has given up on it for the loops inside it. So tables are looped
+-- over under another name, which costs about 15 ns an entry.
+local function check_loop(file, number, code)
+    if code:find("%f[%w_]pairs%f[^%w_]") and not code:find("^local each = pairs%s*$") then
+        complain(file, number, 'loops over "pairs": say local each = pairs on top, then each(t)')
+    elseif code:find("%f[%w_]in%s+next%f[^%w_]") then
+        complain(file, number, 'loops over "next": say local raw_each = next, then raw_each, t')
+    end
+end
+
 local function check_lua_code(file, module, number, code)
+    check_loop(file, number, code)
     if code:find("%f[%w_]ngx%f[^%w_]") and not code:find("[.:]ngx%f[^%w_]") and
         not module:find("^moonwire%.backend%.ngx") and not file:find("^examples/nginx/") then
         complain(file, number, "knows of ngx: only backend/ngx does")

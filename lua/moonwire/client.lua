@@ -12,6 +12,7 @@ local report = require "moonwire.client.report"
 local requests = require "moonwire.request"
 local supply = require "moonwire.client.supply"
 local threads = require "moonwire.backend.thread"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local huge = math.huge
 
@@ -504,7 +505,7 @@ end
 function methods:metrics(labels)
     labels = labels or {}
     errors.check(2, "labels", "table", labels)
-    for name in pairs(labels) do
+    for name in each(labels) do
         if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then
             errors.argument(2, "labels", "table of label names", name)
         end

@@ -3,6 +3,7 @@
 
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local EXPECTED = "headers, a table of names, or a list of {name, value}"
 
@@ -51,7 +52,7 @@ end
 
 local function add_named(list, from, level)
     local names = {}
-    for name in pairs(from) do
+    for name in each(from) do
         if type(name) ~= "string" then
             errors.argument(level + 1, "headers", "string as name", name)
         end

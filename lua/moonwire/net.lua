@@ -5,6 +5,7 @@ local dial = require "moonwire.dial"
 local dial_options = require "moonwire.dial.options"
 local errors = require "moonwire.error"
 local scope = require "moonwire.scope"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local huge, min = math.huge, math.min
 
@@ -39,7 +40,7 @@ local function check_options(opts, level)
     elseif type(opts) ~= "table" then
         errors.argument(level + 1, "opts", "table", opts)
     end
-    for name, value in pairs(opts) do
+    for name, value in each(opts) do
         if not OPTIONS[name] then
             error(("unknown option '%s' (known: backlog deadline host local_address on_resolve"
                 .. " path port resolve timeout)"):format(tostring(name)), level + 1)

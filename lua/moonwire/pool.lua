@@ -17,6 +17,7 @@ local limits_of = require "moonwire.pool.limits"
 local ranking = require "moonwire.pool.ranking"
 local stats = require "moonwire.pool.stats"
 local waits = require "moonwire.pool.waits"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local pool = {}
 
@@ -471,7 +472,7 @@ end
 ---@return number? next when it has to be called again; nil: nothing is idle
 function methods:expire(now)
     local next_time
-    for _, queue in pairs(self.queues) do
+    for _, queue in each(self.queues) do
         local slot = queue.first
         while slot and slot.expires <= now do
             book.expire(self, slot, "idle_timeout")
@@ -522,7 +523,7 @@ function methods:close()
     local leaving, origins = {}, {}
     self.closed_for_good = true
     self:close_idle()
-    for _, origin in pairs(self.origins) do
+    for _, origin in each(self.origins) do
         origins[#origins + 1] = origin
     end
     for _, origin in ipairs(origins) do

@@ -7,6 +7,7 @@ local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
 local urls = require "moonwire.url"
 local version = require "moonwire.version"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 -- What moonwire sets itself, and what to use instead.
 local OWNED = {
@@ -126,7 +127,7 @@ function M.data(request)
 end
 
 local function check_owned(headers, level)
-    for name, instead in pairs(OWNED) do
+    for name, instead in each(OWNED) do
         if headers:has(name) then
             error(("bad header %q: moonwire sets it itself; %s"):format(name, instead), level + 1)
         end

@@ -14,6 +14,7 @@ local say = require "moonwire.resty.say"
 local tls = require "moonwire.backend.tls"
 local urls = require "moonwire.url"
 local version = require "moonwire.version"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local SECONDS = 60 -- of each of the three timeouts, as nginx has it
 local IDLE_MILLISECONDS = 60000 -- that a connection is kept; nginx's default
@@ -75,7 +76,7 @@ function methods:set_proxy_options(opts)
     if opts ~= nil then
         proxies.check(opts, 2)
         copy = {}
-        for name, value in pairs(opts) do
+        for name, value in each(opts) do
             copy[name] = value
         end
     end
@@ -112,7 +113,7 @@ end
 --- connect("unix:/path", options), know of neither.
 ---@param options table|string scheme, host, port, pool, pool_size, backlog, proxy_opts, ssl_verify,
 ---  ssl_server_name, ssl_client_cert, ssl_client_priv_key, ssl_trusted_certificate
----@return 1? ok, string? problem, moonwire.Error? err
+---@return integer? ok, string? problem, moonwire.Error? err
 function methods:connect(options, port, more)
     check_self(self, 2)
     local is_plain_form = type(options) ~= "table"
@@ -169,7 +170,7 @@ function methods:get_reused_times()
 end
 
 --- Closes the connection.
----@return 1? ok, string? problem
+---@return integer? ok, string? problem
 function methods:close()
     check_self(self, 2)
     return self.link:close()

@@ -5,6 +5,7 @@ local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local task = require "moonwire.task"
 local thread = require "moonwire.backend.thread"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local huge = math.huge
 
@@ -48,7 +49,7 @@ local cancel_thread
 -- The tasks in the order in which they were spawned, so that every run is the same.
 local function in_order(tasks)
     local list = {}
-    for child in pairs(tasks) do
+    for child in each(tasks) do
         list[#list + 1] = child
     end
     table.sort(list, function(a, b)
@@ -176,7 +177,7 @@ local function leave(self)
         end
     end
     self.over = true
-    for object in pairs(self.closers or {}) do
+    for object in each(self.closers or {}) do
         object:close()
     end
     me.scope, me.deadline = parent, self.outer_deadline

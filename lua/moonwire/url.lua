@@ -2,6 +2,7 @@
 
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local url = {}
 
@@ -193,7 +194,7 @@ function url.query(fields)
         end
         add_field(out, pair[1], pair[2])
     end
-    for name in pairs(fields) do
+    for name in each(fields) do
         if type(name) == "string" then
             names[#names + 1] = name
         elseif type(name) ~= "number" or not fields[name] or name > #fields then

@@ -36,6 +36,8 @@ describe("tools/floors.lua", function()
         t:write("lua/moonwire/json.lua", 'local ok, cjson = pcall(require, "cjson")\n' ..
             '-- require "moonwire.http" would point up, and ngx or coroutine.yield are no code\n' ..
             'return ok and cjson or [[ require "moonwire.pool" ]]\n')
+        t:write("lua/moonwire/url.lua", "local each = pairs -- and pairs in words\n" ..
+            "for k in each(t) do\n    if next(t) then\n        ipairs(t)\n    end\nend\n")
         t:write("examples/x.lua", 'local http = require "moonwire.http"\nprint(http)\n')
         local status, output = floors()
         assert.equal(0, status, output)
@@ -70,6 +72,9 @@ describe("tools/floors.lua", function()
         { "lua/moonwire/http.lua", 'local x = require "moonwire"\n', "points up" },
         { "lua/moonwire/url.lua", 'local x = require "socket.url"\n', "does not depend on" },
         { "lua/moonwire/http.lua", "local t = ngx.now()\n", "knows of ngx" },
+        { "lua/moonwire/http.lua", "for k in pairs(t) do\nend\n", 'loops over "pairs"' },
+        { "lua/moonwire/http.lua", "    for k in pairs{} do\n    end\n", 'loops over "pairs"' },
+        { "lua/moonwire/http.lua", "for k in next, t do\nend\n", 'loops over "next"' },
         { "lua/moonwire/http.lua", "coroutine.yield(1)\n", "only backend/ and task do" },
         { "lua/moonwire/http.lua", "local codec = core.h1()\n", "holds a codec" },
         {

@@ -1,6 +1,7 @@
 -- Streams, the part for large bodies: bytes that the socket drops, saves or sends out of a file by
 -- itself. Where it can't they are read as any others.
 local core = require "moonwire.core"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local EAGAIN, EOF, ETIMEOUT = core.EAGAIN, core.EOF, core.ETIMEOUT
 local huge, min = math.huge, math.min
@@ -103,7 +104,7 @@ local bulk = {}
 ---@param functions table<string, function>
 function bulk.add(to, functions)
     own = functions
-    for name, method in pairs(methods) do
+    for name, method in each(methods) do
         to[name] = method
     end
 end

@@ -1,6 +1,7 @@
 -- Sockets of the mock: pairs of byte queues in memory with the methods of moonwire.core.Tcp. A
 -- piece is received as a piece, one in each turn of the loop, so that every wait is taken.
 local core = require "moonwire.core"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local EAGAIN, EOF, ECLOSED = core.EAGAIN, core.EOF, core.ECLOSED
 local CAPACITY = 65536
@@ -193,7 +194,7 @@ function methods:accept(into)
         return nil, EAGAIN
     end
     -- the socket that was made when the other side connected goes on in `into`
-    for key, value in pairs(table.remove(self.backlog, 1)) do
+    for key, value in each(table.remove(self.backlog, 1)) do
         into[key] = value
     end
     into.other.other = into

@@ -4,6 +4,7 @@ local errors = require "moonwire.error"
 local steps = require "moonwire.backend.steps"
 local thread = require "moonwire.backend.thread"
 local tls = require "moonwire.backend.tls"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local EAGAIN = core.EAGAIN
 
@@ -117,7 +118,7 @@ local stream_tls = {}
 ---@param functions table<string, function>
 function stream_tls.add(to, functions)
     own = functions
-    for name, method in pairs(methods) do
+    for name, method in each(methods) do
         to[name] = method
     end
 end

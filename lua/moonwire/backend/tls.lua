@@ -4,6 +4,7 @@ local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local host_program = require "moonwire.backend.host"
 local layer = require "moonwire.backend.tls_layer"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local tls = {}
 
@@ -128,7 +129,7 @@ end
 
 local function names_of(options)
     local names = {}
-    for name in pairs(options) do
+    for name in each(options) do
         names[#names + 1] = name
     end
     table.sort(names)
@@ -136,7 +137,7 @@ local function names_of(options)
 end
 
 local function check_names(opts, known, level)
-    for name, value in pairs(opts) do
+    for name, value in each(opts) do
         local expected = known[name]
         if not expected then
             error(("unknown option 'tls.%s' (known: %s)"):format(tostring(name), names_of(known)),
@@ -158,7 +159,7 @@ end
 -- Not all can be set where the host does TLS.
 local function check_host(opts, level)
     local able = host_program.tls_options
-    for name in pairs(able and opts or {}) do
+    for name in each(able and opts or {}) do
         if able[name] ~= true then
             error(("tls.%s can't be set inside %s: %s"):format(name, host_program.name, able[name]),
                 level + 1)
@@ -234,7 +235,7 @@ local kept = setmetatable({}, { __mode = "k" }) ---@type table<table, {context: 
 -- says the same.
 local function copy_plain(opts)
     local copy = {}
-    for name, value in pairs(opts) do
+    for name, value in each(opts) do
         if type(value) == "table" then
             return nil
         end
@@ -244,12 +245,12 @@ local function copy_plain(opts)
 end
 
 local function says_the_same(copy, opts)
-    for name, value in pairs(opts) do
+    for name, value in each(opts) do
         if copy[name] ~= value then
             return false
         end
     end
-    for name in pairs(copy) do
+    for name in each(copy) do
         if opts[name] == nil then
             return false
         end

@@ -6,6 +6,7 @@ local dialer = require "moonwire.dial"
 local errors = require "moonwire.error"
 local scope = require "moonwire.scope"
 local threads = require "moonwire.backend.thread"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local min = math.min
 
@@ -22,7 +23,7 @@ function opening.explain(backend, call, err, limit, phase)
     err.url = call.data.url
     if err.attempts and err.attempts[1] == err then -- it keeps the time of its own
         local attempt = {}
-        for name, value in pairs(err) do
+        for name, value in each(err) do
             attempt[name] = name ~= "attempts" and value or nil
         end
         err.attempts[1] = errors.new(attempt)

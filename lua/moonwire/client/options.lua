@@ -7,6 +7,7 @@ local headers_of = require "moonwire.headers"
 local pools = require "moonwire.pool"
 local tls = require "moonwire.client.tls"
 local urls = require "moonwire.url"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local options = {}
 
@@ -38,7 +39,7 @@ local REQUEST = { method = true, url = true }
 local function names(...)
     local list = {}
     for _, set in ipairs { ... } do
-        for name in pairs(set) do
+        for name in each(set) do
             list[#list + 1] = name
         end
     end
@@ -66,7 +67,7 @@ local function merge_timeouts(given, defaults, level)
         return defaults
     end
     local merged = {}
-    for name, value in pairs(defaults) do
+    for name, value in each(defaults) do
         merged[name] = value
     end
     if type(given) ~= "table" then
@@ -74,7 +75,7 @@ local function merge_timeouts(given, defaults, level)
         merged.total = given
         return merged
     end
-    for name, value in pairs(given) do
+    for name, value in each(given) do
         if not TIMEOUT_NAMES[name] then
             error(("unknown timeout '%s' (known: %s)"):format(tostring(name),
                 names(TIMEOUT_NAMES)), level + 1)
@@ -115,7 +116,7 @@ local function check_compat(value, level)
         return
     end
     errors.check(level + 1, "compat", "table", value)
-    for name, wanted in pairs(value) do
+    for name, wanted in each(value) do
         if not COMPAT[name] then
             unknown("compat." .. tostring(name), level + 1, { ["compat.obs_fold"] = true })
         elseif type(wanted) ~= "boolean" then
@@ -162,7 +163,7 @@ function options.client(opts, level)
     elseif type(opts) ~= "table" then
         errors.argument(level + 1, "opts", "table", opts)
     end
-    for name in pairs(opts) do
+    for name in each(opts) do
         if not CLIENT[name] then
             unknown(name, level + 1, CLIENT)
         end
@@ -209,7 +210,7 @@ function options.request(opts, in_one, prepared, level)
     if type(opts) ~= "table" then
         errors.argument(level + 1, "opts", "table", opts)
     end
-    for name in pairs(opts) do
+    for name in each(opts) do
         if not SENDING[name] and (prepared or not CONTENT[name])
             and not (in_one and REQUEST[name]) then
             if prepared then

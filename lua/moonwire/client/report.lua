@@ -2,6 +2,7 @@
 -- for Prometheus. It changes nothing.
 
 local dialer = require "moonwire.dial"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local ORIGINS_MOST = 50 -- with labels of their own; the others are one more
 
@@ -17,14 +18,14 @@ end
 function report.stats(client)
     local supply = client.supply
     local stats, origins = supply.pool:stats(), {}
-    for key, numbers in pairs(stats.origins) do
+    for key, numbers in each(stats.origins) do
         origins[name_of(key)] = numbers
     end
     stats.origins = origins
     stats.requests = client.sent
     stats.replaced_stale, stats.retries_stale = client.replaced, client.retried
     stats.closed_by = {}
-    for reason, count in pairs(supply.counted) do
+    for reason, count in each(supply.counted) do
         stats.closed_by[reason] = count
     end
     stats.idle_closed_by_peer = supply.counted.peer_closed_idle or 0
@@ -39,7 +40,7 @@ local ESCAPES = { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" }
 
 local function sorted_keys(set)
     local keys = {}
-    for key in pairs(set) do
+    for key in each(set) do
         keys[#keys + 1] = key
     end
     table.sort(keys)
@@ -100,7 +101,7 @@ local function by_size(origins)
             chosen[i] = { key, origins[key] }
         else
             others = others or { opening = 0, active = 0, reserved = 0, idle = 0, waiting = 0 }
-            for name in pairs(others) do
+            for name in each(others) do
                 others[name] = others[name] + origins[key][name]
             end
         end

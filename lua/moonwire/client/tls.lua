@@ -4,6 +4,7 @@
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local tls = require "moonwire.backend.tls"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local CONTEXTS_MAX = 32 -- of single requests' options
 local HOSTS_MAX = 256 -- whose sessions are kept
@@ -33,7 +34,7 @@ end
 -- Equal for equal options only.
 local function identity_of(opts)
     local names, list = {}, {}
-    for name in pairs(opts) do
+    for name in each(opts) do
         names[#names + 1] = tostring(name)
     end
     table.sort(names)
@@ -70,10 +71,10 @@ function methods:context_for(given, level)
         return context, err or "", self.identity
     end
     local opts = {}
-    for name, value in pairs(self.opts or {}) do
+    for name, value in each(self.opts or {}) do
         opts[name] = value
     end
-    for name, value in pairs(given) do
+    for name, value in each(given) do
         opts[name] = value
     end
     local identity = identity_of(opts)
@@ -171,7 +172,7 @@ function M.new(opts, level)
             error(err.message, level + 1)
         end
         copy = {}
-        for name, value in pairs(opts) do
+        for name, value in each(opts) do
             copy[name] = value
         end
     end

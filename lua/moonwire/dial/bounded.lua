@@ -1,6 +1,8 @@
 -- dial/bounded.lua - a map that forgets: it keeps what was used last and never grows beyond its
 -- bound.
 
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
+
 --- Two generations: what is used moves into the recent one; when that is full the older one goes.
 ---@class moonwire.dial.Bounded
 ---@field private half integer
@@ -47,7 +49,7 @@ end
 ---@return integer
 function methods:size()
     local size = self.count
-    for _ in pairs(self.older) do
+    for _ in each(self.older) do
         size = size + 1
     end
     return size

@@ -5,6 +5,7 @@ local bounded = require "moonwire.dial.bounded"
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local threads = require "moonwire.backend.thread"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local huge, min = math.huge, math.min
 
@@ -45,7 +46,7 @@ end
 -- How long the answers may be kept.
 local function lifetime(self)
     local seconds, found = KEPT_LONGEST, false
-    for _, list in pairs(self.lists) do
+    for _, list in each(self.lists) do
         for _, address in ipairs(list) do
             found = true
             seconds = min(seconds, address.ttl or KEPT_LONGEST)

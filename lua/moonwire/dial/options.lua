@@ -2,6 +2,7 @@
 
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local options = {}
 
@@ -80,7 +81,7 @@ end
 local function check_resolve(given, level)
     errors.check(level + 1, "resolve", "table", given)
     local checked = {}
-    for place, addresses in pairs(given) do
+    for place, addresses in each(given) do
         local host, port = tostring(place):match "^(.+):(%d+)$"
         if not host then
             errors.argument(level + 1, "resolve", "table with keys 'host:port'", place)

@@ -1,9 +1,7 @@
 -- pool/audit.lua - checks a pool against its own promises by counting everything anew, for specs
 -- and for hunting bugs. It changes nothing.
 
--- Under another name: LuaJIT compiles a loop over "pairs" in a way of its own, and the one of March
--- 2022 (Debian 12's luajit) ends such a loop early once in a while.
-local each = pairs
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local function check(condition, text)
     if not condition then

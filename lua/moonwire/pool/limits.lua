@@ -1,6 +1,8 @@
 -- pool/limits.lua - the limits of a pool: their names, what they are when nobody says otherwise,
 -- and whether what somebody says makes sense.
 
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
+
 local limits = {}
 
 local DEFAULTS = {
@@ -19,10 +21,10 @@ local DEFAULTS = {
 ---@return table<string, number>
 function limits.new(given, level)
     local own = {}
-    for name, value in pairs(DEFAULTS) do
+    for name, value in each(DEFAULTS) do
         own[name] = value
     end
-    for name, value in pairs(given or {}) do
+    for name, value in each(given or {}) do
         if DEFAULTS[name] == nil then
             error(("unknown pool limit '%s'"):format(tostring(name)), level + 1)
         elseif type(value) ~= "number" or value < 0 or value ~= value then

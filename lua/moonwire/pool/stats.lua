@@ -1,6 +1,7 @@
 -- pool/stats.lua - what a pool says about itself, as a copy. It changes nothing.
 
 local waits = require "moonwire.pool.waits"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local stats = {}
 
@@ -11,16 +12,16 @@ local stats = {}
 ---@return table
 function stats.of(self)
     local copy = { total = self.total, waiting = self.waiting, waits = waits.copy(self.waits) }
-    for name, count in pairs(self.states) do
+    for name, count in each(self.states) do
         copy[name] = count
     end
-    for name, count in pairs(self.counters) do
+    for name, count in each(self.counters) do
         copy[name] = count
     end
     copy.origins = {}
-    for key, origin in pairs(self.origins) do
+    for key, origin in each(self.origins) do
         local here = { total = origin.count, waiting = origin.waiters.count }
-        for name, count in pairs(origin.states) do
+        for name, count in each(origin.states) do
             here[name] = count
         end
         copy.origins[key] = here

@@ -1,5 +1,6 @@
 -- Shows values at the prompt as a person wants to see them. It reads values and changes nothing.
 local errors = require "moonwire.error"
+local raw_each = next -- a loop over "next" may end early: see tools/floors.lua
 
 local MAX_ENTRIES = 40 -- of one table
 local MAX_DEPTH = 3
@@ -29,7 +30,7 @@ end
 
 local function sorted_keys(value)
     local keys = {}
-    for key in next, value do
+    for key in raw_each, value do
         keys[#keys + 1] = key
     end
     table.sort(keys, less)

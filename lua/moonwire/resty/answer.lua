@@ -3,6 +3,7 @@
 
 local errors = require "moonwire.error"
 local say = require "moonwire.resty.say"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local answer = {}
 
@@ -112,7 +113,7 @@ function methods:read_trailers()
     if not trailers then
         return say.refusal "the trailers come behind the body: read that to its end first"
     end
-    for name, value in pairs(answer.headers(trailers)) do
+    for name, value in each(answer.headers(trailers)) do
         if self.headers[name] == nil then
             self.headers[name] = value
         end

@@ -2,6 +2,7 @@
 -- and the answer to it. It opens nothing; the host's backend does all of it.
 
 local say = require "moonwire.resty.say"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 --- What a backend gives as `backend.gateway` where each request of the host's has a client.
 ---@class moonwire.resty.Gateway
@@ -68,12 +69,12 @@ end
 -- Without the headers of one hop, and those that Connection names.
 local function end_to_end(headers)
     local named, kept = {}, {}
-    for name, value in pairs(headers) do
+    for name, value in each(headers) do
         if name:lower() == "connection" then
             named = words_of(value)
         end
     end
-    for name, value in pairs(headers) do
+    for name, value in each(headers) do
         local folded = name:lower()
         if not HOP[folded] and not named[folded] then
             kept[name] = value
@@ -130,7 +131,7 @@ function gateway.params(backend, size)
         return nil, problem, err
     end
     local headers = end_to_end(request.headers)
-    for name in pairs(headers) do
+    for name in each(headers) do
         if name:lower() == "expect" then -- the host has seen to it
             headers[name] = nil
         end

@@ -3,6 +3,7 @@
 
 local connections = require "moonwire.connection"
 local errors = require "moonwire.error"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local huge, min = math.huge, math.min
 
@@ -49,7 +50,7 @@ end
 -- Closes what has expired by now; gives when the next one will.
 local function expire(self, now)
     local next_time, expired = huge, {}
-    for _, pool in pairs(self.pools) do
+    for _, pool in each(self.pools) do
         for _, entry in ipairs(pool) do
             if entry.expires <= now then
                 expired[#expired + 1] = entry.connection
@@ -179,7 +180,7 @@ end
 function keep.close_idle(backend)
     local self = keep_of(backend)
     local all = {}
-    for _, pool in pairs(self.pools) do
+    for _, pool in each(self.pools) do
         for _, entry in ipairs(pool) do
             all[#all + 1] = entry.connection
         end

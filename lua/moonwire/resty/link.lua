@@ -52,7 +52,7 @@ end
 --- Opens a connection, or takes one that was kept. The one before is closed.
 ---@param plan moonwire.resty.Plan
 ---@param seconds number
----@return 1? ok, string? problem, moonwire.Error? err
+---@return integer? ok, string? problem, moonwire.Error? err
 function methods:open(plan, seconds)
     local before = forget(self)
     if before then
@@ -115,7 +115,7 @@ function methods:ask(request, opts, seconds)
 end
 
 --- Closes the connection.
----@return 1? ok, string? problem, moonwire.Error? err
+---@return integer? ok, string? problem, moonwire.Error? err
 function methods:close()
     local connection = forget(self)
     if not connection then

@@ -10,6 +10,7 @@ local proxies = require "moonwire.resty.proxy"
 local requests = require "moonwire.request"
 local say = require "moonwire.resty.say"
 local tls = require "moonwire.backend.tls"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local CONTEXTS_MOST = 64 -- TLS contexts kept ready; with more they are made anew
 local POOL_SIZE = 30 -- the default of nginx's lua_socket_pool_size
@@ -43,14 +44,14 @@ local TYPES = {
 }
 
 local function check_types(options, level)
-    for name, expected in pairs(TYPES) do
+    for name, expected in each(TYPES) do
         local value = options[name]
         if value ~= nil and type(value) ~= expected then
             expected = name:find "^ssl_client" and "PEM text, or a path" or expected
             errors.argument(level + 1, name, expected, value)
         end
     end
-    for name, instead in pairs(REFUSED) do
+    for name, instead in each(REFUSED) do
         if options[name] then
             error(("bad argument '%s' (%s)"):format(name, instead), level + 1)
         end

@@ -7,6 +7,7 @@ local headers_of = require "moonwire.headers"
 local requests = require "moonwire.request"
 local say = require "moonwire.resty.say"
 local urls = require "moonwire.url"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local params = {}
 
@@ -112,7 +113,7 @@ local TYPES = { method = "string", path = "string", headers = "table", max_body 
 
 local function check(given, level)
     errors.check(level + 1, "params", "table", given)
-    for name, expected in pairs(TYPES) do
+    for name, expected in each(TYPES) do
         if given[name] ~= nil and not (name == "headers" and headers_of.is(given.headers)) then
             errors.check(level + 1, name, expected, given[name])
         end

@@ -3,6 +3,7 @@
 local dial_options = require "moonwire.dial.options"
 local say = require "moonwire.resty.say"
 local urls = require "moonwire.url"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local proxy = {}
 
@@ -25,7 +26,7 @@ function proxy.check(opts, level)
     if type(opts) ~= "table" then
         error(("bad argument 'proxy_opts' (table expected, got %s)"):format(type(opts)), level + 1)
     end
-    for name, value in pairs(opts) do
+    for name, value in each(opts) do
         if not KNOWN[name] then
             error(("bad argument 'proxy_opts' (unknown option %q)"):format(tostring(name)),
                 level + 1)

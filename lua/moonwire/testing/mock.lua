@@ -10,6 +10,7 @@ local mock_socket = require "moonwire.backend.mock_socket"
 local peer = require "moonwire.testing.peer"
 local scope = require "moonwire.scope"
 local stream = require "moonwire.backend.stream"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 --- A script is a list of steps, taken in order: {expect = "text"} (goes on when that has been sent
 --- to the peer), {send = "bytes", pieces = 1?}, {delay = seconds}, {eof = true}, {reset = true},
@@ -99,7 +100,7 @@ end
 ---  a lookup takes, or {ipv4 =, ipv6 =}; ttl: seconds for which answers may be kept, 0 at first
 function methods:hosts(names, opts)
     errors.check(2, "names", "table", names)
-    for name, addresses in pairs(names) do
+    for name, addresses in each(names) do
         self.backend.names[name] = addresses
     end
     self.backend.name_delay = opts and opts.delay or self.backend.name_delay

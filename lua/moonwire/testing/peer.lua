@@ -1,6 +1,7 @@
 -- The other side of a mock connection: a spec says, by hand or by a script, what it sends and when,
 -- and looks at what it was sent.
 local errors = require "moonwire.error"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 ---@class moonwire.MockPeer
 ---@field private socket moonwire.MockSocket the peer's end
@@ -149,7 +150,7 @@ function advance(self)
         if not step then
             return
         end
-        for name, act in pairs(steps) do
+        for name, act in each(steps) do
             if step[name] ~= nil then
                 if act(self, step[name], step) == false then
                     return
@@ -166,7 +167,7 @@ local peer = {}
 local function check_script(script)
     for i, step in ipairs(script) do
         local known = false
-        for name in pairs(errors.check(4, "script[" .. i .. "]", "table", step)) do
+        for name in each(errors.check(4, "script[" .. i .. "]", "table", step)) do
             known = known or steps[name] ~= nil
         end
         if not known then

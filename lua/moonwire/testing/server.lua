@@ -7,6 +7,7 @@ local exchanges = require "moonwire.testing.server.exchange"
 local raw = require "moonwire.testing.server.raw"
 local routes = require "moonwire.testing.server.routes"
 local tls = require "moonwire.backend.tls"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local DRAIN_BYTES = 1024 * 1024 -- of a body that a handler left unread
 local DRAIN_SECONDS = 2
@@ -228,11 +229,11 @@ end
 --- Twice is harmless.
 function methods:close()
     self.listener:close()
-    for stream in pairs(self.streams) do
+    for stream in each(self.streams) do
         stream:close()
     end
     local backend = self.backend
-    for thread in pairs(self.threads) do
+    for thread in each(self.threads) do
         backends.cancel(thread)
     end
     if self.closer or self.threads[backends.thread()] then

@@ -2,6 +2,7 @@
 -- written inside the wait, and what it gave is handed out by the step that follows. While other
 -- light threads run that could cancel, the wait is in one of its own, and the caller can be woken.
 local core = require "moonwire.core"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local EAGAIN, EOF, ECLOSED, ETIMEOUT = core.EAGAIN, core.EOF, core.ECLOSED, core.ETIMEOUT
 local codes = core.codes
@@ -429,7 +430,7 @@ function methods:close()
     end
     self.closed, self.data = true, false
     local begun = false
-    for name, job in pairs(self.jobs) do
+    for name, job in each(self.jobs) do
         self.jobs[name] = nil
         begun = job.keeper:stop(job.job) or begun
         if job.handle then

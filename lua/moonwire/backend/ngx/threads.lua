@@ -6,6 +6,7 @@ local is_here = require "moonwire.backend.ngx.here"
 local keepers = require "moonwire.backend.ngx.keeper"
 
 local base = is_here and require "resty.core.base"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 local state = core.state
 local huge = math.huge
 local running = coroutine.running
@@ -156,7 +157,7 @@ local function cancel_orphans(root)
     elseif scope then
         scope:cancel()
     end
-    for socket in pairs(root.keeper.sockets) do
+    for socket in each(root.keeper.sockets) do
         socket:close()
     end
 end
