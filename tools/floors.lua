@@ -330,9 +330,9 @@ local function required_names(line)
     return names
 end
 
--- LuaJIT has an instruction of its own for a loop whose iterator is written "pairs" or "next". Up to
--- April 2022 (Debian 12's luajit is of March; LuaJIT issue 827) such a loop ends early, in every run
--- from then on, once the compiler has given up on it for the loops inside it. So tables are looped
+-- LuaJIT has an instruction of its own for a loop whose iterator is written "pairs" or "next". Up
+-- to April 2022 (Debian 12's luajit is of March; LuaJIT issue 827) such a loop ends early, in every
+-- run from then on, once the compiler has given up on it for a loop inside it. So tables are looped
 -- over under another name, which costs about 15 ns an entry.
 local function check_loop(file, number, code)
     if code:find("%f[%w_]pairs%f[^%w_]") and not code:find("^local each = pairs%s*$") then
