@@ -1,6 +1,7 @@
 -- host.lua - the tasks of a C program (include/moonwire.h): each ends in one call of `ended`. It
 -- decides when; src/host.c, its only user, talks to the program.
 local core = require "moonwire.core"
+local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 local errors = require "moonwire.error"
 local ev = require "moonwire.backend.ev"
 local scope = require "moonwire.scope"
@@ -161,7 +162,7 @@ end
 
 local function under_way(self)
     local ids = {}
-    for id in pairs(self.tasks) do
+    for id in each(self.tasks) do
         ids[#ids + 1] = id
     end
     table.sort(ids)
