@@ -3,12 +3,13 @@
 -- light threads run that could cancel, the wait is in one of its own, and the caller can be woken.
 local core = require "moonwire.core"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
+local steps = require "moonwire.backend.ngx.steps"
 
-local EAGAIN, EOF, ECLOSED, ETIMEOUT = core.EAGAIN, core.EOF, core.ECLOSED, core.ETIMEOUT
+local EAGAIN, ECLOSED, ETIMEOUT = core.EAGAIN, core.ECLOSED, core.ETIMEOUT
 local codes = core.codes
 local ceil, huge, max, min = math.ceil, math.huge, math.max, math.min
 
-local READ_MOST = 65536 -- bytes in one piece
+local READ_MOST = 65536 -- bytes for a codec at once
 local PIECE = 65536 -- bytes that are sent in one step
 local BURST = 16384 -- bytes that the system takes at once from who has just heard from its peer
 local LONGEST = 86400000 -- milliseconds
@@ -33,157 +34,6 @@ local SLICE = 10000 -- milliseconds that a read may outlive who wanted it
 local methods = {}
 local Cosocket = { __index = methods, __name = "moonwire.Cosocket" }
 
--- Words of nginx -> codes -------------------------------------------------------------------------
-
---- The code for what a cosocket says.
----@param words string
----@return integer
-local function code_of(words)
-    local code = core.error_code(words)
-    if words == "timeout" then
-        return ETIMEOUT
-    elseif words == "closed" then
-        return EOF
-    elseif code then
-        return code
-    elseif words:find "no resolver defined" or words:find "could not be resolved" then
-        return words:find("3: Host not found", 1, true) and codes.ENOTFOUND or codes.ERESOLVE
-    elseif words:find "too many waiting connect" then
-        return codes.EBUSY
-    end
-    return codes.ESTATE
-end
-
--- Steps: each waits in nginx for `ms` at most, and gives a code -----------------------------------
-
-local function set_timeouts(self, read, write)
-    self.read_ms, self.write_ms = read or self.read_ms, write or self.write_ms
-    self.sock:settimeouts(self.connect_ms, self.write_ms, self.read_ms)
-end
-
-local steps = {}
-
-function steps.connect(self, ms)
-    local address = self.address
-    self.connect_ms = ms
-    set_timeouts(self)
-    local ok, words
-    if address.from then
-        if not self.sock.bind then
-            self.detail = "its cosockets have no bind(): leave local_address out"
-            return codes.ESTATE
-        end
-        ok, words = self.sock:bind(address.from)
-        if not ok then
-            self.detail = words
-            return code_of(words)
-        end
-    end
-    local pool = address.pool
-    local opts = pool and { pool = pool.name, pool_size = pool.size, backlog = pool.queue } or nil
-    if address.family == "unix" then
-        ok, words = self.sock:connect("unix:" .. address.address, opts)
-    elseif address.family == "ipv6" then
-        ok, words = self.sock:connect("[" .. address.address .. "]", address.port, opts)
-    else
-        ok, words = self.sock:connect(address.address, address.port, opts)
-    end
-    if ok then
-        self.connected = true
-        return 0
-    end
-    self.detail = words
-    return code_of(words)
-end
-
--- What was wrong with a handshake: a code, and words.
-local function explain_handshake(words)
-    local what = words:gsub("^%d+: ", "")
-    if words == "timeout" then
-        return ETIMEOUT, words
-    elseif words == "closed" or core.error_code(words) then
-        return code_of(words), words
-    elseif what:find "^ssl set client" then
-        return codes.ETLS, what .. " (does tls.key belong to tls.cert?)"
-    elseif what ~= words or what:find("certificate", 1, true) then
-        return codes.ETLS_CERTIFICATE, what .. " (CAs: lua_ssl_trusted_certificate)"
-    end
-    return codes.ETLS, what
-end
-
-function steps.handshake(self, ms)
-    local wanted = self.shaking
-    set_timeouts(self, ms, ms)
-    self.connect_ms = ms -- what nginx takes for a handshake
-    set_timeouts(self)
-    local ok, words
-    if wanted.cert and not self.sock.setclientcert then
-        self.detail = "this nginx's cosockets have no setclientcert(): leave tls.cert out"
-        return codes.ETLS
-    elseif wanted.cert then
-        ok, words = self.sock:setclientcert(wanted.cert, wanted.key)
-        if not ok then
-            self.detail = words
-            return codes.ETLS
-        end
-    end
-    ok, words = self.sock:sslhandshake(wanted.session, wanted.server_name, wanted.verify)
-    if ok then
-        self.shaking = nil
-        self.session = type(ok) == "userdata" and ok or nil
-        return 0
-    end
-    local code
-    code, self.detail = explain_handshake(words)
-    return code
-end
-
-function steps.read(self, ms)
-    if self.read_ms ~= ms then
-        set_timeouts(self, ms)
-    end
-    local data, words = self.sock:receiveany(READ_MOST)
-    if data then
-        self.data, self.burst = data, 0
-        return 0
-    elseif words == "timeout" then
-        return ETIMEOUT
-    end
-    self.read_code = code_of(words)
-    return 0
-end
-
-function steps.write(self, ms)
-    if self.write_ms ~= ms then
-        set_timeouts(self, nil, ms)
-    end
-    local out = self.out
-    local n, words = self.sock:send(out)
-    self.out = false
-    if n then
-        self.sent, self.burst = #out, self.burst + #out
-        return 0
-    elseif words == "closed" then
-        self.write_code = core.error_code "broken pipe"
-        return 0
-    end
-    self.write_code = code_of(words) -- nobody knows how much of it has gone
-    return words == "timeout" and ETIMEOUT or 0
-end
-
--- A cosocket raises in any request but its own.
-local function take_step(self, name, ms)
-    local ok, code = pcall(steps[name], self, ms)
-    if ok then
-        return code
-    elseif type(code) ~= "string" or not code:find "bad request$" then
-        error(code, 0)
-    end
-    self.read_code, self.write_code, self.out = ECLOSED, ECLOSED, false
-    self.detail = "it belongs to another request of nginx"
-    return ECLOSED
-end
-
 local function milliseconds(ends)
     if ends == huge then
         return LONGEST
@@ -197,7 +47,7 @@ local function step_here(self, handle, name, ends)
     self.here = self.here + 1
     handle:hold()
     repeat
-        code = take_step(self, name, milliseconds(ends))
+        code = steps.take(self, name, milliseconds(ends))
     until code ~= ETIMEOUT or name ~= "read" or core.now() >= ends
     self.here = self.here - 1
     local woken = handle:release()
@@ -208,11 +58,32 @@ local function step_here(self, handle, name, ends)
     return woken or code
 end
 
+-- Connects to a name, in a light thread that is ended when the time is over: nginx's resolver knows
+-- no limit but its own. Mostly it is over at once, with a connection out of the pool.
+local function connect_beside(self, handle, ends)
+    local host, code = self.backend.host, nil
+    local child = host.spawn(function()
+        code = steps.take(self, "connect", milliseconds(ends))
+        handle:wake(0)
+    end)
+    local woken = 0
+    while not code and woken >= 0 do -- whoever else wakes the thread doesn't end it
+        woken = handle:wait(ends < huge and ends - core.now() or nil)
+    end
+    if code then
+        host.wait(child) -- it has ended: only now nginx forgets it
+        return code
+    end
+    host.kill(child)
+    return woken
+end
+
 -- What a light thread does. It may go on when nobody waits for it any more: what it brings is there
 -- for the next one.
 local function step_aside(self, name, job)
-    local code = take_step(self, name, name == "read" and SLICE or LONGEST)
+    local code = steps.take(self, name, name == "read" and SLICE or LONGEST)
     self.jobs[name] = nil
+    self.refused = name == "connect" and code < 0 and code
     job.code = name == "read" and 0 or code
     if job.handle then
         job.handle:wake(job.code)
@@ -237,12 +108,16 @@ function methods:wait(handle, direction, seconds)
     local job = self.jobs[name]
     if self.closed then
         return ECLOSED
+    elseif self.refused then
+        return self.refused -- while the thread was woken by something else
     elseif not job then
         if name == "write" and not self.out or name == "read" and (self.data or self.read_code) then
             return 0
         end
         local keeper = self.backend:keeper()
-        if keeper.busy == 0 then
+        if keeper.busy == 0 and name == "connect" and self.address.family == "name" then
+            return connect_beside(self, handle, ends)
+        elseif keeper.busy == 0 then
             return step_here(self, handle, name, ends)
         end
         job = start_aside(self, name, keeper)
@@ -260,7 +135,12 @@ end
 ---@param seconds number?
 ---@return integer code
 function methods:connect(handle, _, seconds)
-    return self:wait(handle, "connect", seconds)
+    local ends = seconds and core.now() + seconds
+    local code
+    repeat
+        code = self:wait(handle, "connect", ends and max(0, ends - core.now()))
+    until code < 0 or self.connected
+    return code
 end
 
 --- What the host said where a code is too little.
@@ -300,7 +180,7 @@ local function send_out(self, piece)
     if self.burst + #piece > BURST then
         return nil, EAGAIN
     end
-    take_step(self, "write", self.write_ms)
+    steps.take(self, "write", self.write_ms)
     return nil, self.write_code or nil
 end
 
@@ -384,8 +264,8 @@ end
 
 function methods:take_session()
     local session = self.session
-    self.session = nil
-    return session
+    self.session = false
+    return session or nil
 end
 
 function methods:shutdown()
@@ -397,7 +277,7 @@ function methods:shutdown()
         return nil, EAGAIN
     end
     local ok, words = self.sock:shutdown "send"
-    return ok, not ok and code_of(words) or nil
+    return ok, not ok and steps.code_of(words) or nil
 end
 
 --- Gives the connection to nginx's pool.
@@ -415,7 +295,7 @@ function methods:keep(seconds)
         self.closed = true
         return true
     end
-    return nil, code_of(words)
+    return nil, steps.code_of(words)
 end
 
 function methods:reused_times()
@@ -466,7 +346,8 @@ function cosocket.new(backend, sock, address)
     return setmetatable({
         sock = sock, backend = backend, address = address, data = false, read_code = false,
         out = false, sent = false, write_code = false, burst = 0, jobs = {}, here = 0,
-        closed = false, connect_ms = 60000, read_ms = 60000, write_ms = 60000,
+        closed = false, connected = false, refused = false, shaking = false, is_secure = false,
+        session = false, detail = false, connect_ms = 60000, read_ms = 60000, write_ms = 60000,
     }, Cosocket)
 end
 
