@@ -64,11 +64,11 @@ beside("the stock LuaJIT", function()
     end)
 end)
 
-describe("the Lua from lua.org", function()
+-- luarocks brings it along on Debian
+local where_it_is = tree.run("command -v lua5.1") == 0 and describe or function() end
+
+where_it_is("the Lua from lua.org", function()
     it("is told that moonwire needs LuaJIT, whatever is required", function()
-        if tree.run("command -v lua5.1") ~= 0 then
-            return pending("there is no lua5.1 here")
-        end
         for _, name in ipairs { "moonwire", "moonwire.http", "moonwire.request", "moonwire.net" } do
             local status, output = tree.run("lua5.1 -e 'require \"" .. name .. "\"'")
             assert.not_equal(0, status)
