@@ -17,19 +17,10 @@ local function chunked(pieces, trailers)
     end
 end
 
-local function echo(request, respond)
-    respond(200, request:text(), {
-        ["X-Method"] = request.method, ["X-Target"] = request.target,
-        ["X-Length"] = request.headers:get "content-length" or "none",
-        ["X-Coding"] = request.headers:get "transfer-encoding" or "none",
-        ["X-Host"] = request.headers:get "host", ["X-Kind"] = request.headers:get "content-type",
-    })
-end
-
 describe("moonwire.resty: one call", function()
     it("sends, reads all and keeps the connection", function()
         with.real(function(httpc, s)
-            s:on("/echo", echo)
+            s:on("/echo", with.echo)
             local res, err = httpc:request_uri(s.url .. "/echo", {
                 method = "POST",
                 body = "a=1&b=2",
@@ -51,7 +42,7 @@ describe("moonwire.resty: one call", function()
 
     it("takes the parts of the URI from the parameters where they are there", function()
         with.real(function(httpc, s)
-            s:on("/echo", echo)
+            s:on("/echo", with.echo)
             local res = assert(httpc:request_uri("http://127.0.0.1:1/not?x=0", {
                 port = s.port, path = "/echo", query = { b = "2 3", a = 1 },
                 headers = { Host = "example.com" },
@@ -135,7 +126,7 @@ describe("moonwire.resty: a connection", function()
 
     it("is opened by the old form too, and serves more than one request", function()
         with.real(function(httpc, s)
-            s:on("/echo", echo)
+            s:on("/echo", with.echo)
             assert.equal(1, (httpc:connect("127.0.0.1", s.port)))
             for _ = 1, 2 do
                 local res = assert(httpc:request { path = "/echo" })

@@ -5,20 +5,11 @@ local with = require "spec.support.resty"
 
 local place = with.place
 
-local function echo(request, respond)
-    respond(200, request:text(), {
-        ["X-Method"] = request.method, ["X-Target"] = request.target,
-        ["X-Length"] = request.headers:get "content-length" or "none",
-        ["X-Coding"] = request.headers:get "transfer-encoding" or "none",
-        ["X-Host"] = request.headers:get "host", ["X-Kind"] = request.headers:get "content-type",
-    })
-end
-
 describe("moonwire.resty: a request's body", function()
     local function sent(given)
         local res
         with.real(function(httpc, s)
-            s:on("/echo", echo)
+            s:on("/echo", with.echo)
             assert(httpc:connect(place(s)))
             given.path, given.method = "/echo", "POST"
             res = assert(httpc:request(given))
@@ -50,7 +41,7 @@ describe("moonwire.resty: a request's body", function()
 
     it("that the function gives up makes no whole request", function()
         with.real(function(httpc, s)
-            s:on("/echo", echo)
+            s:on("/echo", with.echo)
             assert(httpc:connect(place(s)))
             local res, err, whole = httpc:request { path = "/echo", method = "POST",
                 body = function()
@@ -66,7 +57,7 @@ end)
 describe("moonwire.resty: a pipeline", function()
     it("gives responses in their order, read one after the other", function()
         with.real(function(httpc, s)
-            s:on("/echo", echo)
+            s:on("/echo", with.echo)
             assert(httpc:connect(place(s)))
             local responses = assert(httpc:request_pipeline {
                 { path = "/echo?1" }, { path = "/echo?2", method = "POST", body = "two" },
@@ -151,13 +142,7 @@ describe("moonwire.resty: a response's body", function()
 
     it("has to be read before the next request", function()
         with.mock(function(httpc, s)
-            s:on("/two", function(_, respond)
-                respond:begin(200, nil, "chunked")
-                respond:write "one"
-                s:sleep(1)
-                respond:write "two"
-                respond:finish()
-            end)
+            s:on("/two", with.two_pieces(s))
             assert(httpc:connect(place(s)))
             local res = assert(httpc:request { path = "/two" })
             local other, problem = httpc:request { path = "/two" }

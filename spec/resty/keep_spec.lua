@@ -66,13 +66,7 @@ describe("moonwire.resty: set_keepalive", function()
 
     it("closes one whose response was not read to its end", function()
         with.mock(function(httpc, s)
-            s:on("/long", function(_, respond)
-                respond:begin(200, nil, "chunked")
-                respond:write "one"
-                s:sleep(1)
-                respond:write "two"
-                respond:finish()
-            end)
+            s:on("/long", with.two_pieces(s))
             assert(httpc:connect(place(s)))
             local res = assert(httpc:request { path = "/long" })
             assert.equal("one", (res.body_reader(10)))

@@ -53,7 +53,8 @@ beside("the stock LuaJIT", function()
         -- with its own command, without the sanitizers of this run, and soon compiled
         local make = ("cd %s && env -u MOONWIRE -u MOONWIRE_SAN make --no-print-directory "
             .. "LUA_DIR=.deps/luajit BUILD=build/stock CFLAGS=-O0 "):format(tree.quote(tree.root))
-        status, output = tree.run(make .. "-j2 build/stock/moonwire/core.so build/stock/bin/moonwire")
+        status, output = tree.run(make .. "-j2 build/stock/moonwire/core.so "
+            .. "build/stock/bin/moonwire")
         assert.equal(0, status, output)
         status, output = tree.run(make .. "run-specs SPEC='" .. SPECS .. "'")
         assert.equal(0, status, output)

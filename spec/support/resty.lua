@@ -70,4 +70,26 @@ function M.place(s, more)
     return options
 end
 
+--- A handler that says in headers what it was sent.
+function M.echo(request, respond)
+    respond(200, request:text(), {
+        ["X-Method"] = request.method, ["X-Target"] = request.target,
+        ["X-Length"] = request.headers:get "content-length" or "none",
+        ["X-Coding"] = request.headers:get "transfer-encoding" or "none",
+        ["X-Host"] = request.headers:get "host", ["X-Kind"] = request.headers:get "content-type",
+    })
+end
+
+--- A handler whose body comes in two pieces, a second apart.
+---@param s moonwire.testing.Server
+function M.two_pieces(s)
+    return function(_, respond)
+        respond:begin(200, nil, "chunked")
+        respond:write "one"
+        s:sleep(1)
+        respond:write "two"
+        respond:finish()
+    end
+end
+
 return M

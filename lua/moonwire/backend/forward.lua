@@ -6,6 +6,18 @@ local host = require "moonwire.backend.host"
 
 local forward = {}
 
+--- What coroutine.wrap makes of the results of a resume.
+---@param ok boolean
+---@return any ...
+function forward.unwrap(ok, ...)
+    if ok then
+        return ...
+    end
+    local value = ...
+    -- the stock wrap puts the caller's position before a string as well
+    error(value, type(value) == "string" and 2 or 0)
+end
+
 --- Patches the global coroutine table; once per Lua state, however often it is called. Outside any
 --- task the patched functions do what the stock ones do.
 function forward.install()
@@ -50,22 +62,13 @@ function forward.install()
         return settle(before, co, resume(co, ...))
     end
 
-    local function unwrap(ok, ...)
-        if ok then
-            return ...
-        end
-        local value = ...
-        -- the stock wrap puts the caller's position before a string as well
-        error(value, type(value) == "string" and 2 or 0)
-    end
-
     local function patched_wrap(fn)
         if type(fn) ~= "function" then
             errors.argument(2, "f", "function", fn)
         end
         local co = create(fn)
         return function(...)
-            return unwrap(patched_resume(co, ...))
+            return forward.unwrap(patched_resume(co, ...))
         end
     end
 

@@ -1,6 +1,7 @@
 -- Sockets of the mock: pairs of byte queues in memory with the methods of moonwire.core.Tcp. A
 -- piece is received as a piece, one in each turn of the loop, so that every wait is taken.
 local core = require "moonwire.core"
+local lua_steps = require "moonwire.backend.steps"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local EAGAIN, EOF, ECLOSED = core.EAGAIN, core.EOF, core.ECLOSED
@@ -130,14 +131,7 @@ function methods:recv_now(max)
     return self:recv(max)
 end
 
-function methods:recv_into(h1)
-    local data, code = self:recv(CAPACITY)
-    if not data then
-        return nil, code
-    end
-    h1:feed(data)
-    return #data
-end
+methods.recv_into = lua_steps.recv_into
 
 function methods:send(data, from)
     local other = self.other

@@ -45,7 +45,22 @@ function methods:finish(h1)
     return reusable, timeout, max
 end
 
+local PIECE = 65536 -- bytes that are read at once
+
 local steps = {}
+
+--- The recv_into of a socket object that reads strings.
+---@param socket table
+---@param h1 moonwire.core.H1
+---@return integer? n, integer? code
+function steps.recv_into(socket, h1)
+    local data, code = socket:recv(PIECE)
+    if not data then
+        return nil, code
+    end
+    h1:feed(data)
+    return #data
+end
 
 --- What takes the steps of a stream's exchanges: its socket object, if that can.
 ---@param stream moonwire.Stream

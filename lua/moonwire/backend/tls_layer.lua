@@ -1,6 +1,7 @@
 -- TLS over any socket object, such as another TLS or a mock: carries bytes between a session in
 -- memory and the socket below. It never waits by itself and knows nothing of certificates.
 local core = require "moonwire.core"
+local lua_steps = require "moonwire.backend.steps"
 
 local EAGAIN, EOF = core.EAGAIN, core.EOF
 local PIECE = 16384
@@ -86,14 +87,7 @@ function methods:recv_now(max)
     return receive(self, max, "recv_now")
 end
 
-function methods:recv_into(h1)
-    local data, code = self:recv(PIECE)
-    if not data then
-        return nil, code
-    end
-    h1:feed(data)
-    return #data
-end
+methods.recv_into = lua_steps.recv_into
 
 --- What is cut off by the socket below counts once all of it is out.
 function methods:send(data, from)

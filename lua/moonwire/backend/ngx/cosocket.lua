@@ -4,12 +4,12 @@
 local core = require "moonwire.core"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 local steps = require "moonwire.backend.ngx.steps"
+local lua_steps = require "moonwire.backend.steps"
 
 local EAGAIN, ECLOSED, ETIMEOUT = core.EAGAIN, core.ECLOSED, core.ETIMEOUT
 local codes = core.codes
 local ceil, huge, max, min = math.ceil, math.huge, math.max, math.min
 
-local READ_MOST = 65536 -- bytes for a codec at once
 local PIECE = 65536 -- bytes that are sent in one step
 local BURST = 16384 -- bytes that the system takes at once from who has just heard from its peer
 local LONGEST = 86400000 -- milliseconds
@@ -165,14 +165,7 @@ end
 
 methods.recv_now = methods.recv
 
-function methods:recv_into(h1)
-    local data, code = self:recv(READ_MOST)
-    if not data then
-        return nil, code
-    end
-    h1:feed(data)
-    return #data
-end
+methods.recv_into = lua_steps.recv_into
 
 -- Sends what is to go, where the system has room for it; else that is for the wait.
 local function send_out(self, piece)

@@ -2,6 +2,7 @@
 -- left when one was killed. It opens no socket and waits for nothing.
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local forward = require "moonwire.backend.forward"
 local is_here = require "moonwire.backend.ngx.here"
 local keepers = require "moonwire.backend.ngx.keeper"
 
@@ -95,13 +96,6 @@ local function follow_generators(self)
             records[co] = me
         end
     end
-    local function unwrap(ok, ...)
-        if ok then
-            return ...
-        end
-        local value = ...
-        error(value, type(value) == "string" and 2 or 0)
-    end
     coroutine.resume = function(co, ...) -- luacheck: ignore 122
         adopt(co)
         return resume(co, ...)
@@ -111,7 +105,7 @@ local function follow_generators(self)
         local co = create(fn)
         return function(...)
             adopt(co)
-            return unwrap(resume(co, ...))
+            return forward.unwrap(resume(co, ...))
         end
     end
 end
