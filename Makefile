@@ -241,11 +241,15 @@ RUN_SPECS = MOONWIRE_BUILD="$(call here,$(BUILD))" MOONWIRE_LUAJIT="$(WHOLE_LUAJ
 	MOONWIRE_MAKE='make BUILD=$(BUILD) CC="$(CC)" CFLAGS="$(filter-out $(SAN_FLAGS),$(CFLAGS))"$(if $(SAN), SAN=1)$(if $(LUA_DIR), LUA_DIR=$(LUA_DIR))' \
 	tools/spec $(SPEC)
 
+MAKE_SAN = $(MAKE) --no-print-directory BUILD=$(BUILD)/san SAN=1 CFLAGS="-O1 -g"
 check-san:
 	@tools/deps build san
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san SAN=1 CFLAGS="-O1 -g" run-san
+	@$(MAKE_SAN) run-san
 
-.PHONY: run-san
+.PHONY: build-san run-san
+build-san: # what check-san needs, ahead of it
+	@$(MAKE_SAN) all wrapped
+
 run-san: all wrapped
 	@MOONWIRE_SAN=1 $(subst MOONWIRE_LUAJIT="$(WHOLE_LUAJIT)",MOONWIRE_LUAJIT="$(call here,$(BUILD)/bin/luajit)",$(RUN_SPECS))
 
