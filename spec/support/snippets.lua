@@ -1,5 +1,6 @@
 -- The scripts that a page of documentation shows, and what they say they print.
 
+local assert = require "luassert"
 local support = require "spec.support"
 
 local M = {}
@@ -48,6 +49,22 @@ function M.run(script, env)
         printed[#printed + 1] = line:sub(1, #value) == value and value ~= "" and value or line
     end
     return expected, printed, code, problem
+end
+
+--- Declares a spec for each script: it ends well and prints what it says.
+---@param it function busted's
+---@param scripts {text: string, line: integer}[] of blocks()
+---@param environment fun(): table<string, string>
+function M.declare(it, scripts, environment)
+    for _, block in ipairs(scripts) do
+        it("has a script in line " .. block.line .. " that prints what it says", function()
+            local expected, printed, code, problem = M.run(block.text, environment())
+            assert.equal("", problem)
+            assert.equal(0, code)
+            assert.is_true(#expected > 0)
+            assert.same(expected, printed)
+        end)
+    end
 end
 
 return M
