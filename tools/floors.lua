@@ -236,6 +236,7 @@ local lua_floors = {
     { "^moonwire%.error$", 1.1, "value" }, { "^moonwire%.version$", 1.1, "value" },
     { "^moonwire%.url$", 1.2, "value" }, { "^moonwire%.headers$", 1.2, "value" },
     { "^moonwire%.deadline$", 1.2, "value" }, { "^moonwire%.json$", 1.2, "value" },
+    { "^moonwire%.date$", 1, "value" },
     { "^moonwire%.body%.", 1.3, "value" }, { "^moonwire%.body$", 1.4, "value" },
     { "^moonwire%.request$", 1.5, "value" },
     { "^moonwire%.backend%.", 2.1 }, { "^moonwire%.backend$", 2.2 },

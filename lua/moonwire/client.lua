@@ -1,8 +1,8 @@
--- client.lua - from one call to one response: makes the request, sends it over a connection of its
--- supply, and once more where that is harmless. It never looks at bytes.
+-- client.lua - from one call to one response: makes the request out of what the script gives and
+-- what the client has, and has it sent. It never looks at bytes.
 
 local backends = require "moonwire.backend"
-local dial_options = require "moonwire.dial.options"
+local chain = require "moonwire.client.chain"
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
 local hosted = require "moonwire.client.hosted"
@@ -10,82 +10,22 @@ local options = require "moonwire.client.options"
 local plans = require "moonwire.client.plans"
 local report = require "moonwire.client.report"
 local requests = require "moonwire.request"
+local sending = require "moonwire.client.sending"
 local supply = require "moonwire.client.supply"
 local threads = require "moonwire.backend.thread"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
-local huge = math.huge
-
 ---@class moonwire.Client
----@field private settings table of options.client
+---@field package settings moonwire.client.Settings
 ---@field package supply moonwire.client.Supply
 ---@field private plans moonwire.client.Plans of what is nothing but a method and a URL, and of
 ---  prepared requests
 ---@field package sent integer
 ---@field package replaced integer
 ---@field package retried integer
+---@field private layered boolean its calls go through the layers of client/chain.lua
 local methods = {}
 local Client = { __index = methods, __name = "moonwire.Client" }
-
--- One call ----------------------------------------------------------------------------------------
-
--- The request has failed over the connection of a slot. One that turned out to be stale before a
--- byte went is replaced by any other; once a byte has gone there is one more try at most, over a
--- fresh one.
-local function go_on(self, call, slot, err)
-    local source, retried = self.supply, not call.retry
-    local response
-    while slot do
-        if slot.connection.unfit and slot.state == "active" then
-            self.replaced = self.replaced + 1
-            slot, err = source:replace(call, slot)
-        elseif err.safe_to_retry and not retried and not source.closed then
-            retried = true
-            self.retried = self.retried + 1
-            slot, err = source:checkout(call, true)
-        else
-            source:return_unused(slot)
-            return nil, err
-        end
-        if slot then
-            response, err = slot.connection:exchange(call.data, call.sending, call.started)
-            if response then
-                return response
-            end
-        end
-    end
-    return nil, err
-end
-
--- Sends the request of a call over whichever connection there is.
-local function exchange(self, call)
-    local slot, err = self.supply:checkout(call, false)
-    if not slot then
-        return nil, err
-    end
-    local response
-    response, err = slot.connection:exchange(call.data, call.sending, call.started)
-    if response then
-        return response
-    end
-    return go_on(self, call, slot, err)
-end
-
--- A server that doesn't know Expect says so with 417: the request goes once more without, if its
--- body can (RFC 9110 section 10.1.1).
-local function exchange_expecting(self, call)
-    local response, err = exchange(self, call)
-    local body = call.data.body
-    if not response or response.status ~= 417 or not body
-        or not (response.held_back or body.rewindable) then
-        return response, err
-    end
-    response:close()
-    call.request = call.request:with { expect = false }
-    call.data = requests.data(call.request)
-    response, err = exchange(self, call)
-    return response, err
-end
 
 -- The backend of the caller; a client with open connections stays with the one it has.
 local function use_backend(self, level)
@@ -103,114 +43,12 @@ local function use_backend(self, level)
     return backend
 end
 
--- What connection:request needs to know.
-local function sending_for(self, deadline, timeouts, opts)
-    return {
-        deadline = deadline,
-        headers_timeout = timeouts.headers,
-        idle_timeout = timeouts.idle,
-        expect_timeout = timeouts.expect,
-        max_body = opts and opts.max_body or self.settings.max_body,
-        on_informational = opts and opts.on_informational,
-        progress = opts and opts.progress,
-    }
-end
-
--- What connections are shared by: where to, and how they were dialed.
-local function connection_key(origin, secured, path, dialing)
-    if path then
-        return origin .. secured .. " " .. path .. dial_options.path_key(dialing)
-    elseif dialing then
-        return origin .. secured .. dial_options.key(dialing, origin:match "//(.*)$")
-    end
-    return origin .. secured
-end
-
--- What a call is made of before its time has begun: where to, and over which kind of connection. It
--- is what its calls inherit from. Or nil and an error.
-local function new_plan(self, request, opts, level)
-    local settings = self.settings
-    local data = requests.data(request)
-    local timeouts = settings.timeouts
-    if opts and opts.timeout ~= nil then
-        timeouts = options.timeouts(opts.timeout, timeouts, level + 1)
-    end
-    if not data.origin then
-        error("CONNECT opens a tunnel: send it over a connection of moonwire.connection", level + 1)
-    end
-    local context, suffix, identity = nil, "", nil
-    if data.origin:byte(5) == 115 then -- the s of https
-        context, suffix, identity = settings.tls:context_for(opts and opts.tls, level + 1)
-        if not context then
-            suffix.url = data.url
-            return nil, suffix
-        end
-    end
-    local dialing = settings.dialing
-    if opts then
-        dialing = dial_options.check(opts, dialing, level + 1)
-    end
-    local path = opts and opts.unix_socket or settings.unix_socket
-    local retry = opts and opts.retry
-    if retry == nil then
-        retry = settings.retry
-    end
-    local source = self.supply
-    local plan = {
-        request = request,
-        data = data,
-        key = connection_key(data.origin, suffix, path, dialing),
-        pool = source.hosted
-            and source:host_pool(connection_key(data.origin, "", path, dialing), identity) or nil,
-        tls = context,
-        path = path,
-        dialing = dialing,
-        timeouts = timeouts,
-        retry = retry,
-        sending = sending_for(self, huge, timeouts, opts),
-    }
-    plan.__index = plan
-    return plan
-end
-
--- What a plan's request is sent with when it begins now.
-local function sending_from(self, plan, opts, started)
-    local total = plan.timeouts.total
-    return total and sending_for(self, started + total, plan.timeouts, opts) or plan.sending
-end
-
--- A request on its way, until when.
-local function new_call(plan, started, sending)
-    local call = setmetatable({ started = 0, waited = 0, deadline = 0, sending = false }, plan)
-    call.started, call.deadline, call.sending = started, sending.deadline, sending
-    return call
-end
-
 -- Raises when the client can't take a request now.
 local function check_open(self, level)
     if self.supply.closed or self.supply.closing then
         error("the client is closed", level + 1)
     end
     return use_backend(self, level + 1)
-end
-
--- Mostly a connection was just freed, and then that is all there is to it.
-local function send_planned(self, plan, opts, backend)
-    local started, data = backend:now(), plan.data
-    local sending = sending_from(self, plan, opts, started)
-    self.sent = self.sent + 1
-    if data.expect then
-        return exchange_expecting(self, new_call(plan, started, sending))
-    end
-    local slot = self.supply:take_recent(plan.key, started)
-    if not slot then
-        return exchange(self, new_call(plan, started, sending))
-    end
-    local response, err = slot.connection:exchange(data, sending, started, started)
-    if response then
-        return response
-    end
-    return go_on(self, new_call(plan, started, sending), slot, err)
 end
 
 -- The plan for a request; where it has neither options nor a body that would be kept with it, it is
@@ -222,11 +60,25 @@ local function plan_for(self, request, opts, level)
         return plan
     end
     local err
-    plan, err = new_plan(self, request, opts, level + 1)
+    plan, err = sending.plan(self, request, opts, level + 1)
     if plan and can_keep then
         self.plans:keep("", request, plan)
     end
     return plan, err
+end
+
+-- The response for a request whose plan is made. Mostly one exchange is all there is to it.
+local function run(self, plan, opts, backend)
+    local response, err, started
+    if self.layered or opts and chain.wants(opts) then
+        response, err = chain.run(self, plan, opts, backend)
+        return response, err
+    end
+    response, err, started = sending.send(self, plan, opts, backend)
+    if response and response.status > 300 and chain.leads_on(self, opts, response) then
+        response, err = chain.follow(self, plan, opts, backend, started, response)
+    end
+    return response, err
 end
 
 local function send(self, request, opts, level)
@@ -235,7 +87,7 @@ local function send(self, request, opts, level)
     if not plan then
         return nil, err
     end
-    return send_planned(self, plan, opts, backend)
+    return run(self, plan, opts, backend)
 end
 
 -- A relative URL goes behind the base URL, as a text does; so it never leaves the base's host.
@@ -272,7 +124,7 @@ local function plain_plan(self, method, url, level)
         return plan
     end
     local err
-    plan, err = new_plan(self, requests.new({
+    plan, err = sending.plan(self, requests.new({
         method = method, url = full_url(self, url, level + 1), headers = self.settings.headers,
     }, level + 1), nil, level + 1)
     if plan then
@@ -311,7 +163,7 @@ local function call_method(self, method, url, opts, level)
         local plan
         plan, err = plain_plan(self, method, url, level + 1)
         if plan then
-            response, err = send_planned(self, plan, nil, backend)
+            response, err = run(self, plan, nil, backend)
         end
         return response, err
     end
@@ -332,7 +184,10 @@ end
 ---@field upgrade string? protocols to offer: see response:upgrade()
 ---@field close boolean? the connection serves this request only
 ---@field trailers boolean? ask for fields behind the response's body: see response.trailers
----@field retry boolean? false: never send a request twice, however harmless that is
+---@field redirect boolean|integer|moonwire.RedirectOptions|nil whether responses that lead on are
+---  followed, and how many: 10; false or 0: none
+---@field retry boolean|moonwire.RetryOptions|nil a policy for what fails; false: never send a
+---  request twice, however harmless that is
 ---@field max_body integer? a longer body is an error of kind "limit"
 ---@field unix_socket string? path of the socket to connect to, whatever the URL's host
 ---@field tls moonwire.TlsOptions? they replace the client's of the same name
@@ -451,13 +306,12 @@ function methods:preconnect(url, count, opts)
     local backend = check_open(self, 2)
     local plan, err = plain_plan(self, "GET", url, 2)
     if plan and opts then
-        plan, err = new_plan(self, plan.request, opts, 2)
+        plan, err = sending.plan(self, plan.request, opts, 2)
     end
     if not plan then
         return nil, err
     end
-    local started = backend:now()
-    local call = new_call(plan, started, sending_from(self, plan, opts, started))
+    local call = sending.call(self, plan, opts, backend:now())
     return self.supply:preconnect(call, count or 1)
 end
 
@@ -526,7 +380,8 @@ local client = {}
 ---@field local_address string?
 ---@field pool table? limits of moonwire.pool
 ---@field expect boolean|integer|nil as for a request
----@field retry boolean? as for a request
+---@field redirect boolean|integer|moonwire.RedirectOptions|nil as for a request
+---@field retry boolean|moonwire.RetryOptions|nil as for a request
 ---@field tls moonwire.TlsOptions? for https: who is trusted, what is shown
 ---@field limits table? on what a peer may send: {head_bytes, header_count, chunk_overhead, ...}
 ---@field compat {obs_fold: boolean?}? what is taken from a peer although it is wrong: obs_fold, a
@@ -539,6 +394,7 @@ function client.new(opts)
     local settings = options.client(opts, 2)
     return setmetatable({
         settings = settings,
+        layered = chain.wants(settings),
         supply = supply.new(settings),
         plans = plans.new(),
         sent = 0,

@@ -150,13 +150,13 @@ describe("a request over a stale connection", function()
         end)
     end)
 
-    it("takes retry as true or false only", function()
+    it("takes retry as true, false or a policy only", function()
         for _, make in ipairs { function()
             clients.new { retry = 3 }
         end, function()
             clients.new():get("http://h/", { retry = "yes" })
         end } do
-            assert.error_matches(make, "bad argument 'retry' %(boolean expected")
+            assert.error_matches(make, "bad argument 'retry' %(boolean or table")
         end
     end)
 

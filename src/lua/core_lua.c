@@ -2,6 +2,7 @@
  * what each file of the border adds. */
 #include "core/err.h"
 #include "io/loop.h"
+#include "io/random.h"
 #include "lua/loop_lua.h"
 #include "lua/util.h"
 
@@ -55,6 +56,22 @@ l_now(lua_State *L)
     return 1;
 }
 
+/* core.random_bytes(n) -> a string of n bytes that nobody can foretell. */
+static int
+l_random_bytes(lua_State *L)
+{
+    char bytes[MW_RANDOM_MOST];
+    lua_Integer len = luaL_checkinteger(L, 1);
+    int err;
+
+    luaL_argcheck(L, len >= 0 && len <= MW_RANDOM_MOST, 1, "0 to 256");
+    err = mw_random(bytes, (size_t)len);
+    if (err < 0)
+        return luaL_error(L, "no random bytes: %s", mw_err_text(err));
+    lua_pushlstring(L, bytes, (size_t)len);
+    return 1;
+}
+
 static void
 set_code(lua_State *L, const char *name, int code)
 {
@@ -72,6 +89,7 @@ luaopen_moonwire_core(lua_State *L)
         {"error_errno", l_error_errno},
         {"error_code", l_error_code},
         {"now", l_now},
+        {"random_bytes", l_random_bytes},
         {NULL, NULL},
     };
 

@@ -47,6 +47,11 @@ function core.can_wait(coroutine) end
 ---@return number
 function core.now() end
 
+--- Bytes that nobody can foretell.
+---@param n integer 0 to 256
+---@return string
+function core.random_bytes(n) end
+
 ---@class moonwire.core.Loop
 local Loop = {}
 --- Monotonic seconds, read afresh.

@@ -4,6 +4,7 @@
 local dial_options = require "moonwire.dial.options"
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
+local layers = require "moonwire.client.layers"
 local pools = require "moonwire.pool"
 local tls = require "moonwire.client.tls"
 local urls = require "moonwire.url"
@@ -20,7 +21,7 @@ local TIMEOUT_NAMES = {
 
 local CLIENT = {
     base_url = true, headers = true, timeout = true, pool = true, max_body = true, limits = true,
-    unix_socket = true, expect = true, retry = true, compat = true, tls = true, resolve = true,
+    unix_socket = true, expect = true, compat = true, tls = true, resolve = true,
     on_resolve = true, local_address = true,
 }
 local COMPAT = { obs_fold = true }
@@ -32,9 +33,17 @@ local CONTENT = {
 }
 local SENDING = {
     timeout = true, max_body = true, unix_socket = true, on_informational = true, progress = true,
-    retry = true, tls = true, resolve = true, on_resolve = true, local_address = true,
+    tls = true, resolve = true, on_resolve = true, local_address = true,
 }
 local REQUEST = { method = true, url = true }
+for _, layer in ipairs(layers) do
+    for name in each(layer.client_options) do
+        CLIENT[name] = true
+    end
+    for name in each(layer.request_options) do
+        SENDING[name] = true
+    end
+end
 
 local function names(...)
     local list = {}
@@ -98,9 +107,22 @@ local function check_unix_socket(value, level)
     end
 end
 
-local function check_retry(value, level)
-    if value ~= nil and type(value) ~= "boolean" then
-        errors.argument(level + 1, "retry", "boolean", value)
+-- What the layers make of their options for all requests of a client.
+local function settle_layers(settings, opts, level)
+    for _, layer in ipairs(layers) do
+        for name, check in each(layer.client_options) do
+            settings[name] = check(opts[name], level + 1)
+        end
+    end
+end
+
+local function check_layers(opts, level)
+    for _, layer in ipairs(layers) do
+        for name, check in each(layer.request_options) do
+            if opts[name] ~= nil then
+                check(opts[name], level + 1)
+            end
+        end
     end
 end
 
@@ -149,7 +171,9 @@ end
 ---@field pool moonwire.Pool
 ---@field longest_idle number?
 ---@field expect boolean|integer|nil
----@field retry boolean
+---@field redirect moonwire.client.RedirectPolicy|false
+---@field retry moonwire.client.RetryPolicy|boolean
+---@field retry_tokens number? repetitions that its policies may still make
 ---@field tls moonwire.client.Tls
 ---@field dialing moonwire.dial.Options?
 
@@ -171,7 +195,6 @@ function options.client(opts, level)
     check_base_url(opts.base_url, level + 1)
     check_max_body(opts.max_body, level + 1)
     check_unix_socket(opts.unix_socket, level + 1)
-    check_retry(opts.retry, level + 1)
     check_expect(opts.expect, level + 1)
     check_compat(opts.compat, level + 1)
     if opts.limits ~= nil then
@@ -184,7 +207,7 @@ function options.client(opts, level)
     if not ok then
         error(tostring(pool):gsub("^[^:]+:%d+: ", ""), level + 1)
     end
-    return {
+    local settings = {
         base_url = opts.base_url,
         headers = opts.headers ~= nil and headers_of.new(opts.headers, level + 1) or nil,
         timeouts = merge_timeouts(opts.timeout, TIMEOUTS, level + 1),
@@ -195,10 +218,11 @@ function options.client(opts, level)
         pool = pool,
         longest_idle = opts.pool and opts.pool.idle_timeout,
         expect = opts.expect,
-        retry = opts.retry ~= false,
         tls = tls.new(opts.tls, level + 1),
         dialing = dial_options.check(opts, nil, level + 1),
     }
+    settle_layers(settings, opts, level + 1)
+    return settings
 end
 
 --- Checks the options of one request but for those that moonwire.request checks itself.
@@ -221,7 +245,7 @@ function options.request(opts, in_one, prepared, level)
     end
     check_max_body(opts.max_body, level + 1)
     check_unix_socket(opts.unix_socket, level + 1)
-    check_retry(opts.retry, level + 1)
+    check_layers(opts, level + 1)
     if opts.tls ~= nil then
         errors.check(level + 1, "tls", "table", opts.tls)
     end

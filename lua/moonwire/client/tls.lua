@@ -9,6 +9,7 @@ local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 local CONTEXTS_MAX = 32 -- of single requests' options
 local HOSTS_MAX = 256 -- whose sessions are kept
 local SESSIONS_MAX = 4 -- of one host
+local OF_ONE_HOST = { "cert", "key", "key_password", "server_name" }
 local SPOKEN = { ["http/1.1"] = true, ["http/1.0"] = true }
 
 ---@class moonwire.client.Tls
@@ -58,11 +59,12 @@ end
 --- The context for a request, and what sets its connections apart from others of the client.
 ---@param given moonwire.TlsOptions? of the request; they replace the client's of the same name
 ---@param level integer whose fault a wrong value is: 1 the caller
+---@param bare boolean? without what is meant for one host: our certificate, and the server's name
 ---@return moonwire.TlsContext? context
 ---@return string|moonwire.Error suffix of the connection's key, or the error
 ---@return string? identity equal for equal options, whoever's they are
-function methods:context_for(given, level)
-    if given == nil then
+function methods:context_for(given, level, bare)
+    if given == nil and not (bare and self.opts) then
         local context, err = self.own, nil
         if not context then
             context, err = default_context()
@@ -74,8 +76,13 @@ function methods:context_for(given, level)
     for name, value in each(self.opts or {}) do
         opts[name] = value
     end
-    for name, value in each(given) do
+    for name, value in each(given or {}) do
         opts[name] = value
+    end
+    if bare then
+        for _, name in ipairs(OF_ONE_HOST) do
+            opts[name] = nil
+        end
     end
     local identity = identity_of(opts)
     local made = self.made[identity]

@@ -1,0 +1,7 @@
+-- client/layers.lua - what may be around an exchange, outermost first. A new layer is a file beside
+-- this one and a line here; client/chain.lua says what a layer is.
+
+local redirect = require "moonwire.client.redirect"
+local retry = require "moonwire.client.retry"
+
+return { redirect, retry }
