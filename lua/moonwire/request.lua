@@ -1,6 +1,7 @@
 -- request.lua - a request as a value: checked and serialised once, sent as often as one likes.  It
 -- never opens or sends anything.
 
+local base64 = require "moonwire.base64"
 local bodies = require "moonwire.body"
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
@@ -26,26 +27,9 @@ local DEFAULTS = {
 }
 local TUNNEL_DEFAULTS = { DEFAULTS[1] }
 
-local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
 local IDEMPOTENT = {
     GET = true, HEAD = true, OPTIONS = true, TRACE = true, PUT = true, DELETE = true, QUERY = true,
 }
-
-local function base64(text)
-    local out = {}
-    for from = 1, #text, 3 do
-        local a, b, c = text:byte(from, from + 2)
-        local bits = a * 65536 + (b or 0) * 256 + (c or 0)
-        for shift = 18, 0, -6 do
-            local index = math.floor(bits / 2 ^ shift) % 64 + 1
-            out[#out + 1] = BASE64:sub(index, index)
-        end
-    end
-    local text64 = table.concat(out)
-    local padding = (3 - #text % 3) % 3
-    return text64:sub(1, #text64 - padding) .. ("="):rep(padding)
-end
 
 -- "user:pass" of a URL, percent-decoded, as RFC 7617 wants it.
 local function basic_authorization(userinfo)
@@ -53,7 +37,7 @@ local function basic_authorization(userinfo)
     if not plain:find(":", 1, true) then
         plain = plain .. ":"
     end
-    return "Basic " .. base64(plain)
+    return "Basic " .. base64.encode(plain)
 end
 
 ---@class moonwire.request.Options

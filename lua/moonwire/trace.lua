@@ -4,22 +4,14 @@
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local host = require "moonwire.backend.host"
+local secrets = require "moonwire.secrets"
 
-local SECRET = {
-    ["authorization"] = true,
-    ["cookie"] = true,
-    ["proxy-authorization"] = true,
-    ["set-cookie"] = true,
-}
+local shown = secrets.shown
 
 ---@class moonwire.Trace
 ---@field private write fun(text: string)
 local methods = {}
 local Trace = { __index = methods, __name = "moonwire.Trace" }
-
-local function shown(name, value)
-    return SECRET[name:lower()] and "<redacted>" or value
-end
 
 -- Control bytes could move a terminal's cursor or colour what follows.
 local function printable(text)
