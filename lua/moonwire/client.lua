@@ -70,7 +70,7 @@ end
 -- The response for a request whose plan is made. Mostly one exchange is all there is to it.
 local function run(self, plan, opts, backend)
     local response, err, started
-    if self.layered or opts and chain.wants(opts) then
+    if self.layered or opts and chain.wants(opts) or chain.is_diverted() then
         response, err = chain.run(self, plan, opts, backend)
         return response, err
     end

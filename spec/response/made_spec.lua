@@ -153,7 +153,7 @@ describe("a tap", function()
         assert.same({ "a", "left" }, log)
         response, log = tapped(pieces { "abc", "def" }, { max_body = 4 })
         response:text()
-        assert.same({ "abc", "def", "left" }, log)
+        assert.same({ "abc", "limit" }, log)
     end)
 
     it("may be on a tapped response", function()

@@ -1,6 +1,8 @@
 -- client/chain.lua - a call that is more than one exchange: leads its request through the layers
--- (redirects, repetitions ...) down to the exchange. It knows no layer by name but redirect.
+-- (redirects, repetitions ...) down to the exchange, or to what a test has in its place. It knows
+-- no layer by name but redirect.
 
+local core = require "moonwire.core"
 local layers = require "moonwire.client.layers"
 local redirect = require "moonwire.client.redirect"
 local sending = require "moonwire.client.sending"
@@ -35,11 +37,18 @@ local huge = math.huge
 ---  to the first one (credentials, certificates) goes no further, not even back there
 ---@field retries integer how often a request was repeated by policy
 
+--- What answers in place of the network while a test says so (moonwire.testing).
+---@class moonwire.client.Transport
+---@field send function (self, request, job: moonwire.client.Job, go: moonwire.client.Go): a
+---  response, or nil and an error; `go` sends the request over the network
+
 local NO_OPTIONS = {}
+
+local state = core.state
 
 local chain = {}
 
-local function exchange(job, request)
+local function exchange_over_network(job, request)
     local plan = job.plan
     if plan.request ~= request then
         local problem
@@ -50,6 +59,14 @@ local function exchange(job, request)
     end
     local response, err = sending.send(job.client, plan, job.opts, job.backend, job.started)
     return response, err
+end
+
+local function exchange(job, request)
+    local transport = state.transport
+    if transport then
+        return transport:send(request, job, exchange_over_network)
+    end
+    return exchange_over_network(job, request)
 end
 
 local function link(layer, go)
@@ -73,6 +90,12 @@ local function new_job(client, plan, opts, backend, started)
         plan = plan, started = started, deadline = total and started + total or huge,
         left_origin = false, retries = 0,
     }
+end
+
+--- Whether something stands in for the network now.
+---@return boolean
+function chain.is_diverted()
+    return state.transport ~= nil
 end
 
 --- Whether calls with these options, or all calls of a client with these settings, need the layers.

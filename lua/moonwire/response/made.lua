@@ -9,6 +9,7 @@ local responses = require "moonwire.response"
 -- What such a response has in place of its connection.
 ---@class moonwire.response.Source
 ---@field private read fun(max: integer?): string?, any
+---@field private seen integer bytes so far
 ---@field private left integer? bytes that are still to come, where that is known
 ---@field private on_close fun()?
 local methods = {}
@@ -49,6 +50,11 @@ function methods:pull(response, max)
         return nil, problem_of(self, problem)
     end
     self.left = self.left and self.left - #chunk
+    self.seen = self.seen + #chunk
+    if self.max_body and self.seen > self.max_body then
+        close(self)
+        return nil, problem_of(self, failure.too_large(self.max_body))
+    end
     return chunk
 end
 
@@ -115,7 +121,7 @@ function made.new(backend, parts)
         data = requests.data(parts.request), reused = false, max_body = parts.max_body,
         started = now, facts = false, trailers = parts.trailers, on_close = parts.on_close,
         stream = { backend = backend, timing = parts.timing or { dns = 0, connect = 0, tls = 0 } },
-        left = parts.length, read = body,
+        left = parts.length, read = body, seen = 0,
     }, Source)
     local text = type(body) == "string" and body ~= "" and body or nil
     local response = responses.new(parts.status, parts.reason or "", parts.http_version or "1.1",
