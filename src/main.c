@@ -63,11 +63,11 @@ l_host_is_interruptible(lua_State *L)
 /* -- the host table and the paths -------------------------------------------
  */
 
-/* host.is_terminal() -> whether a person sits at stdin */
+/* host.is_terminal(fd) -> whether a person is there; without fd: at stdin */
 static int
 l_host_is_terminal(lua_State *L)
 {
-    lua_pushboolean(L, isatty(STDIN_FILENO));
+    lua_pushboolean(L, isatty((int)luaL_optinteger(L, 1, STDIN_FILENO)));
     return 1;
 }
 

@@ -255,6 +255,7 @@ local lua_floors = {
     { "^moonwire$", 5.5 },
     { "^moonwire%.host$", 5.5 },
     { "^moonwire%.testing%.", 6 }, { "^moonwire%.testing$", 6.1 }, { "^moonwire%.cli$", 6 }, { "^moonwire%.cli%.", 6 },
+    { "^moonwire%.bench$", 6 }, { "^moonwire%.bench%.", 6 },
     { "^moonwire%.editor$", 6 }, { "^moonwire%.repl$", 6 }, { "^moonwire%.repl%.", 6 },
 }
 

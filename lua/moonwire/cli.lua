@@ -1,6 +1,7 @@
 -- The `moonwire` command: what its arguments mean, and the script as the root task. src/main.c
 -- calls main(); the prompt is in repl.lua.
 local backends = require "moonwire.backend"
+local commands = require "moonwire.cli.commands"
 local errors = require "moonwire.error"
 local scope = require "moonwire.scope"
 local signals = require "moonwire.signal"
@@ -9,6 +10,7 @@ local version = require "moonwire.version"
 
 local USAGE = [==[
 usage: moonwire [-v] [-e CODE] [-i] [script [args]]
+       moonwire bench URL [options] [script [args]]     (moonwire bench --help)
 
   -e CODE    runs the Lua text CODE; more than one is allowed
   -i         a prompt, after the script if there is one; http and moonwire are there
@@ -27,6 +29,7 @@ local INTERRUPTED = 130
 
 -- Where the runtime stands in a traceback, below the script.
 local RUNTIME = { "/moonwire/scope%.lua:", "/moonwire/task%.lua:", "/moonwire/cli%.lua:",
+    "/moonwire/bench%.lua:", "/moonwire/bench/%l+%.lua:",
     "/moonwire/backend/thread%.lua:", "^%s*%[C%]:" }
 
 local cli = {}
@@ -209,7 +212,12 @@ end
 ---@param host table from src/main.c
 ---@param args string[] args[0] is the command
 ---@return integer|string code the exit code, or the module whose main() goes on
+---@return string[]? args for that
 function cli.main(host, args)
+    local command = commands[args[1]]
+    if command then
+        return command, args
+    end
     local options, message = cli.parse(args)
     if not options then
         complain(message .. "\n" .. USAGE:gsub("\n$", ""))
