@@ -4,6 +4,12 @@ local function script(site, name, ...)
     return { site.moonwire, site.root .. "/bench/clients/" .. name .. ".lua", ... }
 end
 
+-- `moonwire bench` itself, and a script that says what the harness reads.
+local function bench(site, url, connections, count)
+    return { site.moonwire, "bench", url, "-k", "-q", "-c", connections, "-n", count,
+        site.root .. "/bench/clients/bench.lua" }
+end
+
 local function peer(site, name, ...)
     return { "luajit", site.root .. "/bench/peers/" .. name .. ".lua", ... }
 end
@@ -55,6 +61,7 @@ function many.cases(site, options)
         { name = "moonwire connection",
             command = script(site, "get", "connection", site.url, 50, n) },
         { name = "moonwire client", command = script(site, "get", "client", site.url, 50, n) },
+        { name = "moonwire bench", command = bench(site, site.url, 50, n) },
         { name = "connection, new heads", optional = true,
             command = script(site, "get", "connection", site.url:gsub("/s$", "/each"), 50, n) },
         { name = "luv, by hand", optional = true, command = peer(site, "luv", port, 50, n) },
@@ -125,6 +132,7 @@ function secure.cases(site, options)
         { name = "moonwire connection",
             command = script(site, "get", "connection", site.tls_url, 50, n) },
         { name = "moonwire client", command = script(site, "get", "client", site.tls_url, 50, n) },
+        { name = "moonwire bench", command = bench(site, site.tls_url, 50, n) },
         { name = "undici", optional = true,
             command = undici(site, "tls", port, 50, share(options, 40000)) },
         { name = "lua-http", optional = true,
