@@ -254,7 +254,8 @@ local lua_floors = {
     { "^moonwire%.resty$", 5.2 }, { "^moonwire%.resty%.", 5.1 },
     { "^moonwire$", 5.5 },
     { "^moonwire%.host$", 5.5 },
-    { "^moonwire%.testing%.", 6 }, { "^moonwire%.testing$", 6.1 }, { "^moonwire%.cli$", 6 }, { "^moonwire%.cli%.", 6 },
+    { "^moonwire%.testing%.", 6 }, { "^moonwire%.testing$", 6.1 },
+    { "^moonwire%.cli$", 6 }, { "^moonwire%.cli%.", 6 },
     { "^moonwire%.bench$", 6 }, { "^moonwire%.bench%.", 6 },
     { "^moonwire%.editor$", 6 }, { "^moonwire%.repl$", 6 }, { "^moonwire%.repl%.", 6 },
 }
@@ -272,7 +273,8 @@ local public = {
     moonwire = true, ["moonwire.http"] = true, ["moonwire.request"] = true,
     ["moonwire.headers"] = true, ["moonwire.body"] = true, ["moonwire.net"] = true,
     ["moonwire.connection"] = true, ["moonwire.pool"] = true, ["moonwire.resty"] = true,
-    ["moonwire.testing"] = true, ["moonwire.testing.mock"] = true, ["moonwire.testing.server"] = true,
+    ["moonwire.testing"] = true, ["moonwire.testing.mock"] = true,
+    ["moonwire.testing.server"] = true,
 }
 
 -- What a module may not require although it lies below.
