@@ -64,7 +64,7 @@ describe("the moonwire command", function()
         assert.equal(("moonwire %s (%s)\n"):format(version, jit.version), out)
         code, out = run("--help")
         assert.equal(0, code)
-        assert.truthy(out:find("usage: moonwire [-v] [-e CODE] [-i] [script [args]]", 1, true))
+        assert.truthy(out:find("usage: moonwire [-v] [--har FILE] [-e CODE] [-i] [script", 1, true))
     end)
 
     it("exits 2 with the usage when it is used wrongly", function()

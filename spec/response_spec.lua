@@ -72,6 +72,8 @@ describe("a response", function()
             local response = assert(connection:request(wire.request()))
             local expected = { total = 2, first_byte = 2, reused = false, dns = 0, connect = 0,
                 tls = 0 }
+            expected.queued, expected.retries, expected.redirects = 0, 0, 0
+            expected.connection, expected.remote = connection.id, "127.0.0.1:80"
             assert.same(expected, response.timing)
             assert(response:discard())
             m:advance(10)

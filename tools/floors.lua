@@ -251,6 +251,7 @@ local lua_floors = {
     { "^moonwire%.pool$", 4 }, { "^moonwire%.pool%.", 4 },
     { "^moonwire%.net$", 5 }, { "^moonwire%.trace$", 5 },
     { "^moonwire%.client$", 5 }, { "^moonwire%.client%.", 5 }, { "^moonwire%.http$", 5 },
+    { "^moonwire%.har$", 5.1 },
     { "^moonwire%.resty$", 5.2 }, { "^moonwire%.resty%.", 5.1 },
     { "^moonwire$", 5.5 },
     { "^moonwire%.host$", 5.5 },

@@ -3,18 +3,20 @@
 local backends = require "moonwire.backend"
 local commands = require "moonwire.cli.commands"
 local errors = require "moonwire.error"
+local har = require "moonwire.har"
 local scope = require "moonwire.scope"
 local signals = require "moonwire.signal"
 local trace = require "moonwire.trace"
 local version = require "moonwire.version"
 
 local USAGE = [==[
-usage: moonwire [-v] [-e CODE] [-i] [script [args]]
+usage: moonwire [-v] [--har FILE] [-e CODE] [-i] [script [args]]
        moonwire bench URL [options] [script [args]]     (moonwire bench --help)
 
   -e CODE    runs the Lua text CODE; more than one is allowed
   -i         a prompt, after the script if there is one; http and moonwire are there
   -v         writes what goes over the wire to stderr (MOONWIRE_TRACE=1 does the same)
+  --har FILE writes an HTTP Archive of all requests, when the script has ended
   --version  says which moonwire this is
   --help     this text
   --         ends the options
@@ -40,6 +42,7 @@ local cli = {}
 ---@field trace boolean
 ---@field help boolean
 ---@field version boolean
+---@field har string? path
 ---@field script string? "-" for standard input
 ---@field index integer where the script stands in the arguments, or behind the last of them
 
@@ -60,6 +63,12 @@ function cli.parse(args)
             break
         elseif FLAGS[word] then
             options[FLAGS[word]] = true
+        elseif word == "--har" then
+            options.har = args[i]
+            i = i + 1
+            if not options.har then
+                return nil, "--har needs the path of the file to be written"
+            end
         elseif word:find("^%-e") then
             local code = word:sub(3)
             if code == "" then
@@ -208,6 +217,17 @@ local function run_script(options, args, host)
     return interrupted and INTERRUPTED or ok and 0 or 1
 end
 
+-- The exit code, once the archive is written.
+local function save_archive(recorder, path, code)
+    recorder:stop()
+    local ok, err = recorder:save(path)
+    if not ok then
+        complain(err.message)
+        return code == 0 and 1 or code
+    end
+    return code
+end
+
 --- Does what the arguments say.
 ---@param host table from src/main.c
 ---@param args string[] args[0] is the command
@@ -242,7 +262,11 @@ function cli.main(host, args)
         end
     end
     getfenv(0).arg = make_arg(args, options)
+    local recorder = options.har and har.recorder()
     local code = run_script(options, args, host)
+    if recorder then
+        code = save_archive(recorder, options.har, code)
+    end
     if options.prompt and (code == 0 or code == INTERRUPTED) then
         return "moonwire.repl"
     end

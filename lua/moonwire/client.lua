@@ -3,6 +3,7 @@
 
 local backends = require "moonwire.backend"
 local chain = require "moonwire.client.chain"
+local events = require "moonwire.client.events"
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
 local hosted = require "moonwire.client.hosted"
@@ -23,6 +24,10 @@ local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 ---@field package sent integer
 ---@field package replaced integer
 ---@field package retried integer
+---@field package redirected integer
+---@field package repeated integer by policy
+---@field package answered integer[] responses by the first digit of their status
+---@field package failed table<string, integer> calls by the kind of their error
 ---@field private layered boolean its calls go through the layers of client/chain.lua
 local methods = {}
 local Client = { __index = methods, __name = "moonwire.Client" }
@@ -33,6 +38,7 @@ local function use_backend(self, level)
     if backend ~= source.backend then
         if backend.capabilities.pool_owned_by_host and not source.hosted then
             source = hosted.new(self.settings)
+            source.listeners = self.supply.listeners
             self.supply = source
         end
         if not source:use(backend) then
@@ -67,17 +73,29 @@ local function plan_for(self, request, opts, level)
     return plan, err
 end
 
+local function note_outcome(self, response, err)
+    if response then
+        local answered, status = self.answered, response.status
+        local class = (status - status % 100) / 100
+        answered[class] = answered[class] + 1
+    else
+        self.failed[err.kind] = (self.failed[err.kind] or 0) + 1
+    end
+end
+
 -- The response for a request whose plan is made. Mostly one exchange is all there is to it.
 local function run(self, plan, opts, backend)
     local response, err, started
-    if self.layered or opts and chain.wants(opts) or chain.is_diverted() then
+    if self.layered or opts and chain.wants(opts) or chain.is_diverted(self) then
         response, err = chain.run(self, plan, opts, backend)
+        note_outcome(self, response, err)
         return response, err
     end
     response, err, started = sending.send(self, plan, opts, backend)
     if response and response.status > 300 and chain.leads_on(self, opts, response) then
         response, err = chain.follow(self, plan, opts, backend, started, response)
     end
+    note_outcome(self, response, err)
     return response, err
 end
 
@@ -341,12 +359,24 @@ function methods:is_closed()
     return self.supply.closed or self.supply.closing or false
 end
 
+--- Has a function called for each event of this client, until it is taken off again. Nothing is
+--- told while nobody listens; a listener that raises is told on stderr, and harms no request. The
+--- events and their fields stand in docs/observing.md.
+---@param event "request"|"response"|"data"|"finish"|"error"|"redirect"|"retry"|"connect"|"close"
+---@param listener fun(event: table)
+---@return fun() off takes the listener off
+function methods:on(event, listener)
+    local off = events.on(self, event, listener, 2)
+    return off
+end
+
 --- Numbers of now (total opening active reserved idle waiting; the same by origin in `origins`),
 --- and since the start: `requests`; of connections `opened`, `reused`, `closed`, why that was
 --- (`closed_by`), `expired` and `evicted` of these; `waited`: requests that had no place at once,
 --- and `waits`: how long those waited that found no idle connection, as {count, sum, bounds,
 --- buckets}; `replaced_stale`, `retries_stale`: kept connections that their server had closed,
---- found before the request was sent or by sending it; `idle_closed_by_peer`, `unsolicited`; and of
+--- found before the request was sent or by sending it; `idle_closed_by_peer`, `unsolicited`; of
+--- the calls `responses` by class ("2xx"), `errors` by kind, `redirects`, `retries` (by policy); and of
 --- all who look names up here: dns_hits, dns_negative, dns_merged, dns_misses, dns_running.
 ---@return table
 function methods:stats()
@@ -400,6 +430,10 @@ function client.new(opts)
         sent = 0,
         replaced = 0,
         retried = 0,
+        redirected = 0,
+        repeated = 0,
+        answered = { 0, 0, 0, 0, 0, 0, 0, 0, 0 },
+        failed = {},
     }, Client)
 end
 

@@ -1,6 +1,7 @@
 -- The one error value of moonwire: made here, read everywhere; it never raises but for wrong
 -- arguments, and never looks into a message to decide something.
 local core = require "moonwire.core"
+local secrets = require "moonwire.secrets"
 
 --- What failed at run time. `tostring(err)` is a sentence; `assert(nil, err)` prints it.
 ---@class moonwire.Error
@@ -35,15 +36,18 @@ function methods:is(kind)
     return self.kind == kind
 end
 
---- The message, with the url and the phase when there is a url.
+--- The message, with the url and the phase when there is a url. Values of the query that are
+--- secrets by their names (`token=...`) are left out of it; err.url has them.
 ---@return string
 function Error:__tostring()
     if not self.url then
         return self.message
-    elseif not self.phase then
-        return self.message .. " (" .. self.url .. ")"
     end
-    return self.message .. " (" .. self.url .. ", phase " .. self.phase .. ")"
+    local url = secrets.url(self.url)
+    if not self.phase then
+        return self.message .. " (" .. url .. ")"
+    end
+    return self.message .. " (" .. url .. ", phase " .. self.phase .. ")"
 end
 
 --- Makes an error value out of its fields; the table given becomes the error.

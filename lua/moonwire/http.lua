@@ -3,6 +3,7 @@
 
 local backends = require "moonwire.backend"
 local clients = require "moonwire.client"
+local events = require "moonwire.client.events"
 
 local http = {}
 
@@ -86,6 +87,15 @@ end
 ---@return moonwire.Response? response, moonwire.Error? err
 function http.request(method, url, opts)
     return http.default():request(method, url, opts)
+end
+
+--- Has a function called for each event of all clients of this Lua state: see client:on().
+---@param event "request"|"response"|"data"|"finish"|"error"|"redirect"|"retry"|"connect"|"close"
+---@param listener fun(event: table)
+---@return fun() off takes the listener off
+function http.on(event, listener)
+    local off = events.on_all(event, listener, 2)
+    return off
 end
 
 --- Closes the connections of the default client that nobody uses.

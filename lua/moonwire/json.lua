@@ -57,4 +57,27 @@ function M.decode(text)
     return value
 end
 
+--- Whether a text is UTF-8 that a person can read, without control bytes but tabs and line ends: it
+--- may stand in JSON as it is.
+---@param text string
+---@return boolean
+function M.is_text(text)
+    if text:find "[%z\1-\8\11\12\14-\31\127]" then
+        return false
+    elseif not text:find "[\128-\255]" then
+        return true
+    end
+    local at = 1
+    while at <= #text do
+        local byte = text:byte(at)
+        local more = byte < 0x80 and 0 or byte >= 0xC2 and byte < 0xE0 and 1
+            or byte >= 0xE0 and byte < 0xF0 and 2 or byte >= 0xF0 and byte < 0xF5 and 3
+        if not more or #text:sub(at + 1, at + more):gsub("[^\128-\191]", "") < more then
+            return false
+        end
+        at = at + 1 + more
+    end
+    return true
+end
+
 return M

@@ -23,6 +23,8 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 ---@field history moonwire.Response[] redirects that led here
 ---@field request moonwire.Request
 ---@field upload_complete boolean the request's body went out whole
+---@field retries integer how often its request was repeated by policy
+---@field package asked number? when its call began, where it had to wait for a connection
 ---@field package head moonwire.core.Headers as received, for others too: it isn't changed
 ---@field package facts moonwire.response.Facts
 ---@field package connection moonwire.Connection? where there is more of the body than came with the
@@ -72,11 +74,11 @@ local function facts_of(connection, reason, version)
     end
     facts = { -- with room for 8 fields: see connection.new
         data = data, carrier = false, reused = false, max_body = false, reason = false,
-        http_version = "",
+        http_version = "", id = false,
     }
     facts.carrier, facts.reused, facts.max_body = connection.stream, connection.reused,
         connection.max_body
-    facts.reason, facts.http_version = reason, version
+    facts.reason, facts.http_version, facts.id = reason, version, connection.id
     connection.facts = not data.body and facts
     return facts
 end

@@ -37,7 +37,7 @@ end
 function methods:request(bytes)
     for line in bytes:gmatch "([^\r\n]*)\r\n" do
         local name, value = line:match "^([^%s:]+): ?(.*)$"
-        self:line(">", name and name .. ": " .. shown(name, value) or line)
+        self:line(">", name and name .. ": " .. shown(name, value) or secrets.line(line))
     end
 end
 

@@ -3,6 +3,7 @@
 -- no layer by name but redirect.
 
 local core = require "moonwire.core"
+local events = require "moonwire.client.events"
 local layers = require "moonwire.client.layers"
 local redirect = require "moonwire.client.redirect"
 local sending = require "moonwire.client.sending"
@@ -36,6 +37,7 @@ local huge = math.huge
 ---@field left_origin boolean a redirect has led to another origin: what the script gave to be shown
 ---  to the first one (credentials, certificates) goes no further, not even back there
 ---@field retries integer how often a request was repeated by policy
+---@field trace_id string? of the call, where it has one: see client/traceparent.lua
 
 --- What answers in place of the network while a test says so (moonwire.testing).
 ---@class moonwire.client.Transport
@@ -61,12 +63,19 @@ local function exchange_over_network(job, request)
     return response, err
 end
 
-local function exchange(job, request)
+local function exchange_unseen(job, request)
     local transport = state.transport
     if transport then
         return transport:send(request, job, exchange_over_network)
     end
     return exchange_over_network(job, request)
+end
+
+local function exchange(job, request)
+    if events.is_watched(job.client.supply) then
+        return events.exchange(job, request, exchange_unseen)
+    end
+    return exchange_unseen(job, request)
 end
 
 local function link(layer, go)
@@ -92,10 +101,11 @@ local function new_job(client, plan, opts, backend, started)
     }
 end
 
---- Whether something stands in for the network now.
+--- Whether something stands in for the network now, or listens to all that a client does.
+---@param client moonwire.Client
 ---@return boolean
-function chain.is_diverted()
-    return state.transport ~= nil
+function chain.is_diverted(client)
+    return (state.transport or state.listeners or client.supply.listeners) and true or false
 end
 
 --- Whether calls with these options, or all calls of a client with these settings, need the layers.

@@ -2,6 +2,7 @@
 -- one, which the host may take out of its pool, and gives it back. Nothing outlives the request.
 
 local connections = require "moonwire.connection"
+local events = require "moonwire.client.events"
 local opening = require "moonwire.client.opening"
 local waits = require "moonwire.pool.waits"
 
@@ -15,6 +16,7 @@ local QUEUE = 10000 -- requests that wait for a place at one origin, in one work
 ---@field backend moonwire.Backend
 ---@field closed boolean no further request is admitted
 ---@field counted table<string, integer> connections that were closed, by reason
+---@field listeners moonwire.client.Listeners|false
 ---@field private tls moonwire.client.Tls
 ---@field private codecs moonwire.core.H1[] whose connections are over
 ---@field private limits table<string, number> of moonwire.pool
@@ -61,6 +63,9 @@ local function was_closed(self, connection, reason)
         self.closed_count = self.closed_count + 1
         self.counted[reason] = (self.counted[reason] or 0) + 1
     end
+    if events.is_watched(self) then
+        events.closed(self, connection, reason)
+    end
     if slot.secured and not connection.failure then
         self.tls:keep_session(slot.secured, connection.stream)
     end
@@ -94,6 +99,9 @@ function methods:checkout(call, fresh)
     slot.connection = connection
     local counter = times > 0 and "reused" or "opened"
     self.counts[counter] = self.counts[counter] + 1
+    if times == 0 and events.is_watched(self) then
+        events.opened(self, connection)
+    end
     return slot
 end
 
@@ -171,6 +179,7 @@ function hosted.new(settings)
     local self = setmetatable({
         tls = settings.tls, limits = settings.pool.limits, closed = false, counted = {},
         codecs = {}, counts = { opened = 0, reused = 0 }, closed_count = 0, hosted = true,
+        listeners = false,
         longest_idle = settings.longest_idle or huge,
     }, Hosted)
     self.pool = {

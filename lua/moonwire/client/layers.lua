@@ -3,5 +3,6 @@
 
 local redirect = require "moonwire.client.redirect"
 local retry = require "moonwire.client.retry"
+local traceparent = require "moonwire.client.traceparent"
 
-return { redirect, retry }
+return { redirect, retry, traceparent }

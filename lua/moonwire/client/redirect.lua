@@ -1,9 +1,12 @@
 -- client/redirect.lua - follows a response that leads on, as the policy allows: which method and
 -- body go along, and which credentials do not. It never sends anything itself.
 
+local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local events = require "moonwire.client.events"
 local headers_of = require "moonwire.headers"
 local requests = require "moonwire.request"
+local secrets = require "moonwire.secrets"
 local urls = require "moonwire.url"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
@@ -106,10 +109,10 @@ local function target_of(request, location, policy)
         url, problem = urls.parse(text)
     end
     if not url then
-        return nil, ("the server leads to %q: %s"):format(location, problem)
+        return nil, ("the server leads to %q: %s"):format(secrets.url(location), problem)
     elseif url.scheme == "http" and request.origin:find "^https:" and not policy.to_http then
         return nil, ("the server leads from https to %s; redirect = { to_http = true } goes there"):
-            format(url.href)
+            format(secrets.url(url.href))
     end
     return url
 end
@@ -153,7 +156,7 @@ local function next_request(job, request, url, response, policy)
     elseif body and not (body.rewindable or response.held_back) then
         return nil, ("the server leads to %s with %d, and the request's body can't be sent a second"
             .. " time: give a string or body.file(path), or look at the response itself with"
-            .. " redirect = false"):format(url.href, response.status)
+            .. " redirect = false"):format(secrets.url(url.href), response.status)
     end
     local headers = headers_of.new(data.headers)
     headers:remove "host"
@@ -174,6 +177,18 @@ local function next_request(job, request, url, response, policy)
         method = method, url = target, headers = headers, body = body, expect = data.expect,
         close = data.close, trailers = data.trailers, upgrade = data.upgrade,
     }
+end
+
+local function note(job, response, next_one)
+    local trace = core.state.trace
+    if trace then
+        trace:note("following a redirect to %s", secrets.url(next_one.url))
+    end
+    local client = job.client
+    client.redirected = client.redirected + 1
+    if events.is_watched(client.supply) then
+        events.emit(client.supply, "redirect", { response = response, request = next_one })
+    end
 end
 
 --- Whether a response leads on and the policy goes along.
@@ -201,7 +216,7 @@ function redirect.follow(job, request, response, go)
             break
         elseif #history >= policy.max then
             return fail(response, ("more than %d redirects, and this one leads to %q: redirect ="
-                .. " { max = ... } follows more"):format(policy.max, location or "?"))
+                .. " { max = ... } follows more"):format(policy.max, secrets.url(location or "?")))
         end
         local url, next_one
         if location then
@@ -219,10 +234,11 @@ function redirect.follow(job, request, response, go)
         seen[request.method .. " " .. request.url] = true
         if seen[next_one.method .. " " .. next_one.url] then
             return fail(response, ("the redirects go round in a circle: %s leads to %s again"):
-                format(request.url, next_one.url))
+                format(secrets.url(request.url), secrets.url(next_one.url)))
         end
         response:close()
         history[#history + 1] = response
+        note(job, response, next_one)
         request = next_one
         local err
         response, err = go(job, request)

@@ -23,6 +23,16 @@ function report.stats(client)
     end
     stats.origins = origins
     stats.requests = client.sent
+    stats.redirects, stats.retries = client.redirected, client.repeated
+    stats.responses, stats.errors = {}, {}
+    for class, count in ipairs(client.answered) do
+        if count > 0 then
+            stats.responses[class .. "xx"] = count
+        end
+    end
+    for kind, count in each(client.failed) do
+        stats.errors[kind] = count
+    end
     stats.replaced_stale, stats.retries_stale = client.replaced, client.retried
     stats.closed_by = {}
     for reason, count in each(supply.counted) do
@@ -146,6 +156,16 @@ function report.metrics(client, labels)
     local stats = report.stats(client)
     local text = setmetatable({ labels = labels }, Text)
     text:one("requests_total", "counter", "Requests that were made.", stats.requests)
+    text:head("responses_total", "counter", "Responses that calls have given, by class of status.")
+    for _, class in ipairs(sorted_keys(stats.responses)) do
+        text:sample(stats.responses[class], { class = class })
+    end
+    text:head("errors_total", "counter", "Calls that have failed, by kind of the error.")
+    for _, kind in ipairs(sorted_keys(stats.errors)) do
+        text:sample(stats.errors[kind], { kind = kind })
+    end
+    text:one("redirects_total", "counter", "Redirects that were followed.", stats.redirects)
+    text:one("retries_total", "counter", "Requests that were repeated by policy.", stats.retries)
     text:head("connections", "gauge", "Connections by state.")
     for _, state in ipairs(STATES) do
         text:sample(stats[state], { state = state })

@@ -4,6 +4,7 @@
 local core = require "moonwire.core"
 local dates = require "moonwire.date"
 local errors = require "moonwire.error"
+local events = require "moonwire.client.events"
 local requests = require "moonwire.request"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
@@ -158,11 +159,19 @@ local function wait(job, seconds)
     end
 end
 
-local function note(job, seconds, response, err)
+local function note(job, request, seconds, response, err)
     local trace = core.state.trace
     if trace then
         trace:note("sending it again in %.2f s, for the %d. time: %s", seconds, job.retries,
             response and "the server said " .. response.status or tostring(err))
+    end
+    local client = job.client
+    client.repeated = client.repeated + 1
+    if events.is_watched(client.supply) then
+        events.emit(client.supply, "retry", {
+            request = request, response = response, err = err, seconds = seconds,
+            attempt = job.retries + 1,
+        })
     end
 end
 
@@ -190,6 +199,9 @@ function retry.send(job, request, go)
     while true do
         local response, err = go(job, request)
         sent = sent + 1
+        if response and job.retries > 0 then
+            response.retries = job.retries
+        end
         if not has_failed(policy, response, err) or sent >= policy.attempts
             or settings.retry_tokens < 1 or not may_be_sent_twice(policy, request, err) then
             return response, err
@@ -199,7 +211,7 @@ function retry.send(job, request, go)
             return response, err
         end
         job.retries, settings.retry_tokens = job.retries + 1, settings.retry_tokens - 1
-        note(job, seconds, response, err)
+        note(job, request, seconds, response, err)
         if response then
             response:close()
         end

@@ -58,6 +58,7 @@ local function exchange(self, call)
     local response
     response, err = slot.connection:exchange(call.data, call.sending, call.started)
     if response then
+        response.asked = call.started
         return response
     end
     return go_on(self, call, slot, err)

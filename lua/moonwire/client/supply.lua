@@ -5,6 +5,7 @@ local ahead = require "moonwire.client.ahead"
 local connections = require "moonwire.connection"
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
+local events = require "moonwire.client.events"
 local list = require "moonwire.pool.list"
 local opening = require "moonwire.client.opening"
 local threads = require "moonwire.backend.thread"
@@ -38,6 +39,7 @@ local new_open, append_open, remove_open = list.linked_by("open_before", "open_a
 ---@field closed boolean
 ---@field closing boolean? no further request is admitted
 ---@field counted table<string, integer> connections that were closed, by reason
+---@field listeners moonwire.client.Listeners|false
 ---@field private tls moonwire.client.Tls
 ---@field private open moonwire.pool.List slots, each with its connection in `held`, in the order of
 ---  opening
@@ -176,6 +178,9 @@ end
 local function was_closed(self, connection, reason)
     local slot, counted = connection.seat, self.counted
     counted[reason] = (counted[reason] or 0) + 1
+    if events.is_watched(self) then
+        events.closed(self, connection, reason)
+    end
     if slot and slot.secured and not connection.failure then
         self.tls:keep_session(slot.secured, connection.stream)
     end
@@ -203,6 +208,9 @@ local function add_connection(self, slot, call, stream, now)
     connection.origin = call.data.origin
     take_seat(self, connection, slot, call.tls and call.key)
     self.pool:opened(slot, connection, now)
+    if events.is_watched(self) then
+        events.opened(self, connection)
+    end
 end
 
 local function finish_dial(self, slot, stream, err)
@@ -514,7 +522,7 @@ function supply.new(settings)
     local pool = settings.pool
     local self = setmetatable({
         pool = pool, open = new_open(), closed = false, longest_idle = settings.longest_idle,
-        tls = settings.tls,
+        tls = settings.tls, listeners = false,
         counted = {}, wall_ahead = 0,
     }, Supply)
     self.connection_options = {

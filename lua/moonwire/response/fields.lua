@@ -8,6 +8,12 @@ local core = require "moonwire.core"
 ---@class moonwire.Timing
 ---@field total number until the end of the body, or until now
 ---@field first_byte number until the head was there
+---@field queued number before that, until there was a connection: waiting for a place, and for it
+---  to be opened; of a call's last request
+---@field retries integer how often the request was repeated by policy
+---@field redirects integer
+---@field connection integer? number of the connection in this Lua state
+---@field remote string? the other side: "127.0.0.1:80"
 ---@field reused boolean the connection had served another request before; then the rest is 0
 ---@field dns number until there was an address to connect to
 ---@field connect number from then on until there was a connection
@@ -59,6 +65,10 @@ function fields.trailers(self)
     return trailers
 end
 
+function fields.retries()
+    return 0
+end
+
 function fields.history(self)
     local history = {}
     self.history = history
@@ -87,6 +97,11 @@ function fields.timing(self)
     return {
         total = (self.finished or facts.carrier.backend:now()) - self.started,
         first_byte = self.first_byte - self.started,
+        queued = self.started - (self.asked or self.started),
+        retries = self.retries,
+        redirects = #self.history,
+        connection = facts.id or nil,
+        remote = facts.carrier.label,
         reused = facts.reused,
         dns = opening.dns,
         connect = opening.connect,

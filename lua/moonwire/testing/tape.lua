@@ -4,18 +4,9 @@
 local base64 = require "moonwire.base64"
 local json = require "moonwire.json"
 local secrets = require "moonwire.secrets"
-local urls = require "moonwire.url"
 
 local REDACTED = secrets.REDACTED
 local VERSION = 1
-
--- Names in a query whose values are secrets, mostly.
-local QUERY = {
-    access_token = true, api_key = true, apikey = true, client_secret = true, code = true,
-    key = true, password = true, refresh_token = true, secret = true, sig = true, signature = true,
-    token = true, ["x-amz-credential"] = true, ["x-amz-security-token"] = true,
-    ["x-amz-signature"] = true,
-}
 
 local tape = {}
 
@@ -23,18 +14,6 @@ local tape = {}
 ---@field request {method: string, url: string, headers: string[][], body: string}
 ---@field response {status: integer, reason: string, http_version: string, headers: string[][],
 ---  trailers: string[][]?, body: string}
-
-local function redact_url(url, more)
-    local before, query = url:match "^([^?]*)%?(.*)$"
-    if not before then
-        return url
-    end
-    query = query:gsub("([^&=]+)=([^&]*)", function(name, value)
-        local plain = urls.unescape(name):lower()
-        return name .. "=" .. ((QUERY[plain] or more[plain]) and "redacted" or value)
-    end)
-    return before .. "?" .. query
-end
 
 -- A cookie keeps its name and attributes: a script may look for them.
 local function redact(name, value, more)
@@ -72,7 +51,7 @@ end
 ---@return table
 function tape.request(call, more)
     return {
-        method = call.method, url = redact_url(call.url, more),
+        method = call.method, url = secrets.url(call.url, more),
         headers = header_list(call.headers, more), body = call.body,
     }
 end
@@ -98,32 +77,12 @@ end
 
 -- JSON --------------------------------------------------------------------------------------------
 
--- Whether a text is UTF-8 that a person can read: it may stand in JSON as it is.
-local function is_text(text)
-    if text:find "[%z\1-\8\11\12\14-\31\127]" then
-        return false
-    elseif not text:find "[\128-\255]" then
-        return true
-    end
-    local at = 1
-    while at <= #text do
-        local byte = text:byte(at)
-        local more = byte < 0x80 and 0 or byte >= 0xC2 and byte < 0xE0 and 1
-            or byte >= 0xE0 and byte < 0xF0 and 2 or byte >= 0xF0 and byte < 0xF5 and 3
-        if not more or #text:sub(at + 1, at + more):gsub("[^\128-\191]", "") < more then
-            return false
-        end
-        at = at + 1 + more
-    end
-    return true
-end
-
 local function quoted(text)
     return (assert(json.encode(text)):gsub("\\/", "/"))
 end
 
 local function body_line(text)
-    if is_text(text) then
+    if json.is_text(text) then
         return '"body": ' .. quoted(text)
     end
     return '"body_base64": ' .. quoted(base64.encode(text))
