@@ -376,8 +376,8 @@ end
 --- and `waits`: how long those waited that found no idle connection, as {count, sum, bounds,
 --- buckets}; `replaced_stale`, `retries_stale`: kept connections that their server had closed,
 --- found before the request was sent or by sending it; `idle_closed_by_peer`, `unsolicited`; of
---- the calls `responses` by class ("2xx"), `errors` by kind, `redirects`, `retries` (by policy); and of
---- all who look names up here: dns_hits, dns_negative, dns_merged, dns_misses, dns_running.
+--- the calls `responses` by class ("2xx"), `errors` by kind, `redirects`, `retries` (by policy);
+--- and of all who look names up here: dns_hits, dns_negative, dns_merged, dns_misses, dns_running.
 ---@return table
 function methods:stats()
     return report.stats(self)
