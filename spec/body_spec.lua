@@ -1,4 +1,5 @@
 local bodies = require "moonwire.body"
+local json = require "moonwire.json"
 local requests = require "moonwire.request"
 
 local function read_all(body)
@@ -219,6 +220,105 @@ describe("body.new", function()
         assert.equal("body", err.kind)
         assert.matches(path, tostring(err), 1, true)
         assert.matches("No such file", tostring(err))
+    end)
+
+    it("takes a part of a file, by its path or open", function()
+        local path = temporary "0123456789"
+        local file = assert(io.open(path, "rb"))
+        file:seek("set", 7)
+        for _, case in ipairs {
+            { { offset = 4 }, "456789" }, { { offset = 0, length = 2 }, "01" },
+            { { offset = 9, length = 1 }, "9" }, { { offset = 10 }, "" },
+            { { offset = 10, length = 0 }, "" }, { { length = 0 }, "" },
+            { { offset = 2, chunked = true }, "23456789" },
+        } do
+            local opts, text = case[1], case[2]
+            for _ = 1, 2 do
+                assert.equal(text, read_all(bodies.file(path, opts)))
+                local reader = assert(bodies.file(path, opts):open())
+                assert.equal(not opts.chunked and #text or nil, reader.length)
+                reader:close()
+                local body = bodies.file(file, opts)
+                assert.equal(not opts.chunked and #text or nil, body.length)
+                assert.equal(text, read_all(body))
+                file:seek("set", 7)
+            end
+        end
+        assert.equal("0123", read_all(bodies.file(path, { length = 4 })))
+        assert.equal("78", read_all(bodies.file(file, { length = 2 })))
+        file:close()
+        os.remove(path)
+    end)
+
+    it("says that a file has less than the part that is wanted", function()
+        local path = temporary "0123456789"
+        local file = assert(io.open(path, "rb"))
+        for words, opts in pairs {
+            ["it has 10 bytes, and the length is 11"] = { length = 11 },
+            ["it has 6 bytes from the offset on, and the length is 7"] = { offset = 4, length = 7 },
+            ["it has 10 bytes, and the offset is 11"] = { offset = 11 },
+            ["it has 10 bytes, and the offset is 12"] = { offset = 12, length = 0 },
+        } do
+            local reader, err = bodies.file(path, opts):open()
+            assert.is_nil(reader)
+            assert.equal("body", err.kind)
+            assert.matches(path .. ": " .. words, tostring(err), 1, true)
+            assert.error_matches(function()
+                bodies.file(file, opts)
+            end, words)
+        end
+        file:close()
+        os.remove(path)
+    end)
+
+    it("takes so much of a pipe, but no place in it", function()
+        local pipe = assert(io.popen "printf abcdef")
+        local body = bodies.file(pipe, { length = 4 })
+        assert.equal(4, body.length)
+        assert.is_false(body.rewindable)
+        assert.equal("abcd", read_all(body))
+        assert.error_matches(function()
+            bodies.file(pipe, { offset = 1 })
+        end, "it has no places")
+        pipe:close()
+    end)
+
+    it("names what is wrong with the part of a file", function()
+        for _, name in ipairs { "offset", "length" } do
+            for _, value in ipairs { -1, 0.5, "1", 0 / 0, math.huge } do
+                assert.error_matches(function()
+                    bodies.file("x", { [name] = value })
+                end, "'" .. name .. "' %(whole number of bytes expected")
+            end
+        end
+        assert.error_matches(function()
+            bodies.file("x", { length = 1, chunked = true })
+        end, "'length' %(a file that is sent chunked")
+        assert.error_matches(function()
+            bodies.file("x", { chunked = 1 })
+        end, "'chunked'")
+    end)
+
+    it("writes forms as browsers do", function()
+        assert.equal("a=x&a=1&b=%22%27%28%29%7E%2B*-._&c+d=%C3%BC%0D%0A&e=true", bodies.form({
+            a = { "x", 1 }, b = "\"'()~+*-._", ["c d"] = "\195\188\r\n", e = true, f = {},
+        }):string())
+        assert.equal("z=1&a=2&z=3", bodies.form({ { "z", 1 }, { "a", 2 }, { "z", 3 } }):string())
+        for _, bad in ipairs { { a = print }, { a = { {} } }, { { 1, 2 } } } do
+            local _, message = pcall(function()
+                bodies.form(bad)
+            end)
+            assert.matches("^[^:]*body_spec.lua:%d+: bad argument 'form' %(bad query", message)
+        end
+    end)
+
+    it("writes an empty table as an object in JSON", function()
+        assert.equal("{}", bodies.json({}):string())
+        assert.equal("null", bodies.json(json.null):string())
+        local _, message = pcall(function()
+            bodies.json { print }
+        end)
+        assert.matches("^[^:]*body_spec.lua:%d+: bad argument 'json'", message)
     end)
 
     it("says that a folder can't be read", function()

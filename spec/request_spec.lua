@@ -129,7 +129,7 @@ describe("request.new", function()
         assert.matches("'query' %(", problem { url = "http://a/", query = 1 })
         assert.matches("'form' %(", problem { url = "http://a/", form = 1 })
         assert.matches("'json' %(", problem { url = "http://a/", json = print })
-        assert.matches("one of body, json and form",
+        assert.matches("one of body, json, form and multipart",
             problem { url = "http://a/", json = 1, body = "x" })
     end)
 

@@ -3,6 +3,7 @@
 
 local errors = require "moonwire.error"
 local json = require "moonwire.json"
+local multipart = require "moonwire.body.multipart"
 local readers = require "moonwire.body.readers"
 local urls = require "moonwire.url"
 
@@ -15,6 +16,7 @@ local EXPECTED = "string, list of strings, function, open file, response or a bo
 ---@field content_type string?
 ---@field text string? the whole body, where it is known without reading anything
 ---@field measured boolean? the length is known once it is opened only
+---@field boundary string? of a multipart body: its content type says it
 ---@field private opener fun(self): moonwire.BodyReader?, moonwire.Error?
 ---@field private used boolean?
 local methods = {}
@@ -59,12 +61,13 @@ function M.is(value)
     return getmetatable(value) == Body
 end
 
-local function check_length(opts, level)
-    local length = opts and opts.length
-    if length ~= nil and (type(length) ~= "number" or length < 0 or length % 1 ~= 0) then
-        errors.argument(level + 1, "length", "whole number of bytes", length)
+local function check_bytes(opts, name, level)
+    local count = opts and opts[name]
+    if count ~= nil and (type(count) ~= "number" or not (count >= 0 and count < 2 ^ 53)
+        or count % 1 ~= 0) then
+        errors.argument(level + 1, name, "whole number of bytes", count)
     end
-    return length
+    return count
 end
 
 local function check_opts(opts, level)
@@ -113,7 +116,7 @@ local function from_list(list, opts, level)
 end
 
 local function from_function(call, opts, level)
-    local length = check_length(opts, level + 1)
+    local length = check_bytes(opts, "length", level + 1)
     return make({
         length = length,
         rewindable = false,
@@ -123,32 +126,43 @@ local function from_function(call, opts, level)
     }, opts)
 end
 
-local function check_chunked(opts, level)
+-- What of a file is sent, and how: offset, length, whether chunked.
+local function check_range(opts, level)
     local chunked = opts and opts.chunked
     if chunked ~= nil and type(chunked) ~= "boolean" then
         errors.argument(level + 1, "chunked", "boolean", chunked)
     end
-    return chunked or false
+    local offset = check_bytes(opts, "offset", level + 1)
+    local length = check_bytes(opts, "length", level + 1)
+    if chunked and length then
+        error("bad argument 'length' (a file that is sent chunked goes up to where it ends)",
+            level + 1)
+    end
+    return offset, length, chunked or false
 end
 
 local function from_file(file, opts, level)
     if io.type(file) ~= "file" then
         errors.argument(level + 1, "body", "open file, not a closed one", file)
     end
-    local length, offset, problem = readers.measure(file)
-    local place = length and offset
-    if check_chunked(opts, level + 1) then
-        length = nil
+    local from, wanted, chunked = check_range(opts, level + 1)
+    local stood = file:seek "cur"
+    local offset = from or stood
+    local length, place, rewindable, problem = readers.find(file, from, wanted)
+    if from and stood then
+        file:seek("set", stood)
     end
     if problem then
         error("bad argument 'body' (the file can't be read: " .. problem .. ")", level + 1)
+    elseif chunked then
+        length = nil
     end
     local function opener(self)
         if self.busy then
             return failure "the body's file is being sent by another request"
         elseif io.type(file) ~= "file" then
             return failure "the body's file is closed"
-        elseif offset and not file:seek("set", offset) then
+        elseif rewindable and not file:seek("set", offset) then
             return failure "the body's file can't be rewound"
         end
         self.busy = true
@@ -156,7 +170,7 @@ local function from_file(file, opts, level)
             self.busy = false
         end, place)
     end
-    return make({ length = length, rewindable = offset ~= nil, opener = opener }, opts)
+    return make({ length = length, rewindable = rewindable, opener = opener }, opts)
 end
 
 local function from_response(response, opts)
@@ -182,23 +196,25 @@ function M.generator(call, opts)
     return (from_function(call, opts, 2))
 end
 
-local function open_path(path, chunked)
+local function open_path(path, offset, wanted, chunked)
     local file, problem = io.open(path, "rb")
     if not file then
         return failure("the body's file can't be opened: " .. problem)
     end
-    local length, offset, unreadable = readers.measure(file)
+    local length, place, _, unreadable = readers.find(file, offset, wanted)
     if unreadable then
         file:close()
         return failure(("the body's file can't be read: %s: %s"):format(path, unreadable))
     end
-    return readers.file(file, not chunked and length or nil, file.close, length and offset)
+    return readers.file(file, not chunked and length or nil, file.close, place)
 end
 
---- A body that is a file: a path, opened each time it is sent, or an open file, sent from where it
---- stands. `chunked`: it may still grow; it is sent in chunks, up to where it ends by then.
+--- A body that is a file, or a part of one: a path, opened each time it is sent, or an open file,
+--- sent from where it stands. `offset`: from this byte on, the first is 0. `length`: so many bytes;
+--- where the file has less, that is an error, for a path once it is opened. `chunked`: it may still
+--- grow; it is sent in chunks, up to where it ends by then.
 ---@param file string|file*
----@param opts? {content_type: string?, chunked: boolean?}
+---@param opts? {content_type: string?, offset: integer?, length: integer?, chunked: boolean?}
 ---@return moonwire.Body
 function M.file(file, opts)
     check_opts(opts, 2)
@@ -207,35 +223,41 @@ function M.file(file, opts)
     elseif type(file) ~= "string" then
         errors.argument(2, "file", "path or open file", file)
     end
-    local chunked = check_chunked(opts, 2)
+    local offset, length, chunked = check_range(opts, 2)
     return make({
         rewindable = true,
         measured = not chunked,
         opener = function()
-            return open_path(file, chunked)
+            return open_path(file, offset, length, chunked)
         end,
     }, opts)
 end
 
 --- A body like an HTML form's: `{name = value | {values}}`, or a list `{{name, value}, ...}`.
 ---@param fields table
+---@param level integer? whose fault a wrong argument is: 1 the caller (default), 2 its caller ...
 ---@return moonwire.Body
-function M.form(fields)
+function M.form(fields, level)
+    level = (level or 1) + 1
     if type(fields) ~= "table" then
-        errors.argument(2, "form", "table", fields)
+        errors.argument(level, "form", "table", fields)
     end
-    local text = urls.query(fields)
+    local ok, text = pcall(urls.query, fields)
+    if not ok then
+        error("bad argument 'form' (" .. text:gsub("^[^:]*:%d+: ", "") .. ")", level)
+    end
     return make { text = text, length = #text, rewindable = true,
         content_type = "application/x-www-form-urlencoded" }
 end
 
 --- A body that is a value as JSON. Raises on what JSON can't say.
 ---@param value any
+---@param level integer? as for form
 ---@return moonwire.Body
-function M.json(value)
+function M.json(value, level)
     local text, err = json.encode(value)
     if not text then
-        error("bad argument 'json' (" .. tostring(err) .. ")", 2)
+        error("bad argument 'json' (" .. tostring(err) .. ")", (level or 1) + 1)
     end
     return make { text = text, length = #text, rewindable = true,
         content_type = "application/json" }
@@ -266,6 +288,21 @@ function M.new(value, opts, level)
         return from_response(value, opts)
     end
     return (from_list(value, opts, level))
+end
+
+--- A body like that of an HTML form with files, multipart/form-data (RFC 7578): `{name = value}`,
+--- in the order of the names, or a list of parts `{{name =, value =}, {name =, file =}, ...}`. A
+--- value is a string, a number, a boolean, a part without its name, or a list of those. Files are
+--- read while they are sent; where all lengths are known Content-Length is sent, else it goes
+--- chunked.
+---@param parts table<string, any>|moonwire.body.Part[]
+---@param opts? {boundary: string?} what stands between the parts; one that can't be foretold if
+---  none is given
+---@param level? integer whose fault a wrong argument is: 1 the caller (default), 2 its caller ...
+---@return moonwire.Body
+function M.multipart(parts, opts, level)
+    level = (level or 1) + 1
+    return make(multipart.new(parts, opts, M, level))
 end
 
 return M

@@ -165,6 +165,7 @@ local function make_request(self, method, url, opts, level)
         body = opts.body,
         json = opts.json,
         form = opts.form,
+        multipart = opts.multipart,
         expect = expect,
         upgrade = opts.upgrade,
         close = opts.close,
@@ -196,6 +197,7 @@ end
 ---@field body any a string, list of strings, function, open file, response, or of moonwire.body
 ---@field json any the body as JSON
 ---@field form table? the body as a form
+---@field multipart table? the body as a form with files: see moonwire.body
 ---@field timeout number|table|nil seconds; or {total, connect, tls, headers, idle, pool, expect}
 ---@field expect boolean|integer|nil ask the server before the body is sent: always, or from so
 ---  many bytes on
@@ -216,6 +218,8 @@ end
 ---@field local_address string? numeric, of this side
 ---@field on_informational fun(status: integer, headers: moonwire.core.Headers)?
 ---@field progress fun(received: integer, total: integer?)?
+---@field upload_progress fun(sent: integer, total: integer?)? as the body goes out: from the start
+---  once more where the request is sent again
 
 --- Each returns as soon as the head of the response is there.
 ---@param url string behind the base URL, unless it is absolute

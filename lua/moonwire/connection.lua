@@ -64,6 +64,8 @@ local EAGAIN = core.EAGAIN
 ---@field private sent_at number? when the request's last byte went
 ---@field private read_since number? when the wait for more of the body began
 ---@field private failure moonwire.Error? what ended the exchange
+---@field package upload_progress fun(sent: integer, total: integer?)? of the exchange
+---@field package raised any what upload_progress has raised: it goes to whoever reads the response
 ---@field private write_error moonwire.Error? the peer takes no more bytes, but may still answer
 local methods = {}
 local Connection = { __index = methods, __name = "moonwire.Connection" }
@@ -247,7 +249,7 @@ methods.leave = leaving.leave
 
 -- Sending -----------------------------------------------------------------------------------------
 
-local RARE = { "max_body", "on_informational", "progress", "send_timeout" }
+local RARE = { "max_body", "on_informational", "progress", "send_timeout", "upload_progress" }
 
 -- Those of the exchange before are mostly the same.
 local function adopt(self, opts)
@@ -408,7 +410,7 @@ local function send_by_steps(self, data, opts, me)
         return nil, err
     end
     local h1, body = self.h1, data.body
-    if not body or body.text and not data.expects then
+    if not body or body.text and not data.expects and not opts.upload_progress then
         move(self, "active")
         set_out(self, data, data.head, now)
         h1:send_whole(data.head, body and body.text)
@@ -448,7 +450,8 @@ function methods:exchange(data, opts, since, now)
     if self.opts ~= opts then
         adopt(self, opts)
     end
-    if self.unfit or me.cancelled or body and (data.expects or not body.text) then
+    if self.unfit or me.cancelled or body and (data.expects
+        or not body.text or opts.upload_progress) then
         return send_by_steps(self, data, opts, me)
     elseif limit > self.deadline then
         limit = self.deadline

@@ -49,6 +49,7 @@ end
 ---@field body any what moonwire.body takes
 ---@field json any a value to be sent as JSON
 ---@field form table? fields to be sent like a form's
+---@field multipart table? fields and files to be sent like a form's: see moonwire.body
 ---@field close boolean? say "Connection: close"
 ---@field trailers boolean? say "TE: trailers": fields behind the response's body are welcome. Those
 ---  that come unasked are taken as well
@@ -120,13 +121,15 @@ end
 
 local function body_of(opts, level)
     local given = (opts.body ~= nil and 1 or 0) + (opts.json ~= nil and 1 or 0)
-        + (opts.form ~= nil and 1 or 0)
+        + (opts.form ~= nil and 1 or 0) + (opts.multipart ~= nil and 1 or 0)
     if given > 1 then
-        error("bad argument 'body' (give one of body, json and form)", level + 1)
+        error("bad argument 'body' (give one of body, json, form and multipart)", level + 1)
     elseif opts.json ~= nil then
-        return bodies.json(opts.json)
+        return (bodies.json(opts.json, level + 1))
     elseif opts.form ~= nil then
-        return bodies.form(opts.form)
+        return (bodies.form(opts.form, level + 1))
+    elseif opts.multipart ~= nil then
+        return (bodies.multipart(opts.multipart, nil, level + 1))
     end
     return bodies.new(opts.body, nil, level + 1)
 end
@@ -168,6 +171,10 @@ local function headers_for(given, url, body, level)
     end
     if body and body.content_type and not headers:has "content-type" then
         headers:add("Content-Type", body.content_type)
+    elseif body and body.boundary
+        and not headers:get("content-type"):find(body.boundary, 1, true) then
+        error("bad header \"content-type\": without the boundary of a multipart body nobody can "
+            .. "read it; leave the header out, moonwire sets it", level + 1)
     end
     if url.userinfo and not headers:has "authorization" then
         headers:add("Authorization", basic_authorization(url.userinfo))
@@ -333,7 +340,7 @@ function methods:with(changes)
         errors.argument(2, "self", "request", self)
     end
     local body = changes.body
-    if body == nil and changes.json == nil and changes.form == nil then
+    if body == nil and changes.json == nil and changes.form == nil and changes.multipart == nil then
         body = data.body
     end
     local query = changes.query
@@ -366,6 +373,7 @@ function methods:with(changes)
         body = body or nil,
         json = changes.json,
         form = changes.form,
+        multipart = changes.multipart,
         query = query,
         close = close,
         trailers = trailers,

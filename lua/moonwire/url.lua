@@ -153,13 +153,21 @@ local scalars = {
     boolean = tostring,
 }
 
-local function form_escape(value, name)
+--- What stands for a string, a number or a boolean in a query or a form.
+---@param value any
+---@return string? text nil: it is none of them
+function url.text(value)
     local convert = scalars[type(value)]
-    if not convert then
+    return convert and convert(value)
+end
+
+local function form_escape(value, name)
+    local text = url.text(value)
+    if not text then
         error(("bad query value for %q (string, number or boolean expected, got %s)"):format(
             name, type(value)), 4)
     end
-    return (convert(value):gsub("[^A-Za-z0-9*%-._ ]", escapes):gsub(" ", "+"))
+    return (text:gsub("[^A-Za-z0-9*%-._ ]", escapes):gsub(" ", "+"))
 end
 
 local function add_field(out, name, value)

@@ -274,7 +274,7 @@ struct mw_h1_counts {
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t body_in;
-    uint64_t body_out;
+    uint64_t body_out; /* of bytes_out */
 };
 
 /* Over all exchanges of this codec. */

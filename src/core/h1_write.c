@@ -111,7 +111,6 @@ mw_h1_queue_body(struct mw_h1 *h1, const char *data, size_t len)
             return MW_EBODY_LONG;
         h1->tx_left -= len;
     }
-    h1->counts.body_out += len;
     if (h1->tx_drop)
         return MW_OK;
     h1->out[SLOT_BODY] = (struct mw_slice){data, len};
@@ -236,6 +235,8 @@ mw_h1_output_sent(struct mw_h1 *h1, size_t len)
             continue;
         if (slice->data != NULL) /* else it goes past us */
             slice->data += n;
+        if (i == SLOT_BODY)
+            h1->counts.body_out += n;
         slice->len -= n;
         len -= n;
         if (i == SLOT_HEAD && h1->role == MW_H1_SERVER)

@@ -472,7 +472,8 @@ function H1:framing() end
 --- said.
 ---@return number? timeout, integer? max
 function H1:keep_alive() end
---- Counters of this codec: bytes_in, bytes_out (as framed), body_in, body_out.
+--- Counters of this codec: bytes_in, bytes_out (as framed), body_in, body_out (what of these is
+--- body).
 ---@return integer, integer, integer, integer
 function H1:bytes() end
 --- The same of a client's exchange, from send_request on until restart; all 0 where no request is

@@ -73,10 +73,11 @@ end
 ---@param source {file: file*, offset: integer} its offset moves on
 ---@param deadline number?
 ---@param idle number? seconds that the peer may take nothing
+---@param on_wait fun()? is called before each wait
 ---@return true? ok
 ---@return moonwire.Error|integer|nil err
 ---@return string? where "file": it is to blame, and err is a code; EOF: it has no more bytes
-function methods:flush_file(h1, source, deadline, idle)
+function methods:flush_file(h1, source, deadline, idle, on_wait)
     own.check_writer(self)
     deadline = deadline or huge
     while true do
@@ -88,6 +89,9 @@ function methods:flush_file(h1, source, deadline, idle)
             return nil, code, where
         elseif code ~= EAGAIN then
             return own.write_error(self, code)
+        end
+        if on_wait then
+            on_wait()
         end
         local limit = idle and min(deadline, self.backend:now() + idle) or deadline
         code = own.wait_to_write(self, limit)

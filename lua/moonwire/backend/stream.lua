@@ -349,9 +349,10 @@ end
 ---@param h1 moonwire.core.H1
 ---@param deadline number?
 ---@param idle number? seconds that the peer may take nothing
+---@param on_wait fun()? is called before each wait
 ---@return true? ok
 ---@return moonwire.Error? err
-function methods:flush(h1, deadline, idle)
+function methods:flush(h1, deadline, idle, on_wait)
     check_writer(self)
     deadline = deadline or huge
     while true do
@@ -360,6 +361,9 @@ function methods:flush(h1, deadline, idle)
             return true
         elseif code ~= EAGAIN then
             return write_error(self, code)
+        end
+        if on_wait then
+            on_wait()
         end
         code = wait_to_write(self, idle and min(deadline, self.backend:now() + idle) or deadline)
         if code < 0 then

@@ -16,8 +16,9 @@ local EOF = core.EOF
 ---@field length integer? what it will give altogether, where that is known
 ---@field read fun(self): string?, moonwire.Error?
 ---@field close fun(self) may be called twice
----@field claim (fun(self): integer?)? of a file: how many bytes, from its `offset` on, the caller
----  takes out of `file` itself, moving the offset; nil: read() goes on
+---@field claim (fun(self): integer?, {file: file*, offset: integer}?)? of a file: how many bytes,
+---  from the source's offset on, the caller takes out of its file itself, moving the offset; nil:
+---  read() goes on
 ---@field explain (fun(self, code: integer): nil, moonwire.Error)? why those can't be taken
 
 local M = {}
@@ -119,7 +120,7 @@ function file_methods:claim()
     end
     self.left = left and left - size
     self.claimed = true
-    return size
+    return size, self
 end
 
 function file_methods:explain(code)
@@ -206,6 +207,35 @@ function M.measure(file)
         return stop - offset, offset
     end
     return not probe and 0 or nil, offset
+end
+
+--- Goes to a place in a file and measures what there is from there on.
+---@param file file*
+---@param offset integer? nil: where it stands
+---@param length integer? so much is wanted; nil: all
+---@return integer? length nil: unknown
+---@return integer? place where it stands, in a file that has bytes from there on
+---@return boolean? rewindable
+---@return string? problem why it can't be sent
+function M.find(file, offset, length)
+    if offset and not file:seek("set", offset) then
+        return nil, nil, nil, "it has no places, so offset can't be used"
+    end
+    local rest, place, problem = M.measure(file)
+    if problem then
+        return nil, nil, nil, problem
+    elseif offset and rest == 0 then
+        local size = file:seek "end"
+        file:seek("set", offset)
+        if size < offset then
+            return nil, nil, nil, ("it has %d bytes, and the offset is %d"):format(size, offset)
+        end
+    end
+    if length and rest and rest < length then
+        return nil, nil, nil, ("it has %d bytes%s, and the length is %d"):format(rest,
+            offset and " from the offset on" or "", length)
+    end
+    return length or rest, rest and place, place ~= nil, nil
 end
 
 -- Another response --------------------------------------------------------------------------------

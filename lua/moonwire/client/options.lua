@@ -28,12 +28,12 @@ local COMPAT = { obs_fold = true }
 
 -- What makes the request, and how it is sent.
 local CONTENT = {
-    headers = true, query = true, body = true, json = true, form = true, expect = true,
-    upgrade = true, close = true, trailers = true,
+    headers = true, query = true, body = true, json = true, form = true, multipart = true,
+    expect = true, upgrade = true, close = true, trailers = true,
 }
 local SENDING = {
     timeout = true, max_body = true, unix_socket = true, on_informational = true, progress = true,
-    tls = true, resolve = true, on_resolve = true, local_address = true,
+    upload_progress = true, tls = true, resolve = true, on_resolve = true, local_address = true,
 }
 local REQUEST = { method = true, url = true }
 for _, layer in ipairs(layers) do
@@ -254,6 +254,9 @@ function options.request(opts, in_one, prepared, level)
     end
     if opts.progress ~= nil then
         errors.check(level + 1, "progress", "function", opts.progress)
+    end
+    if opts.upload_progress ~= nil then
+        errors.check(level + 1, "upload_progress", "function", opts.upload_progress)
     end
 end
 

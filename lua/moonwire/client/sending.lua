@@ -90,6 +90,7 @@ local function sending_for(self, deadline, timeouts, opts)
         max_body = opts and opts.max_body or self.settings.max_body,
         on_informational = opts and opts.on_informational,
         progress = opts and opts.progress,
+        upload_progress = opts and opts.upload_progress,
     }
 end
 

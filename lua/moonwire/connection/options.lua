@@ -12,6 +12,7 @@ local errors = require "moonwire.error"
 ---@field max_body integer? bytes
 ---@field on_informational fun(status: integer, headers: moonwire.core.Headers)? for each 1xx
 ---@field progress fun(received: integer, total: integer?)? as the body arrives
+---@field upload_progress fun(sent: integer, total: integer?)? as the request's body goes
 
 local M = {}
 
@@ -40,6 +41,9 @@ function M.check(opts, level)
     end
     if opts.progress ~= nil then
         errors.check(level + 1, "progress", "function", opts.progress)
+    end
+    if opts.upload_progress ~= nil then
+        errors.check(level + 1, "upload_progress", "function", opts.upload_progress)
     end
 end
 

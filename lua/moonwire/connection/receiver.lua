@@ -27,7 +27,9 @@ end
 
 -- The stream gave no bytes and no end: what does that mean here?
 local function receive_failed(self, err, phase)
-    if self.failure then
+    if self.raised then
+        error(self.raised, 0)
+    elseif self.failure then
         return nil, self.failure
     elseif self.state == "closed" then
         return self:fail(failure.closed(self.close_reason, phase))
@@ -238,6 +240,9 @@ end
 local function pull(self, response, way, step, argument)
     local h1 = self.h1
     if self.state == "closed" then
+        if self.raised then
+            error(self.raised, 0)
+        end
         return self:fail(failure.closed(self.close_reason, "body"))
     end
     local is_watched = self.max_body or self.progress

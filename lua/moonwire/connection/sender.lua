@@ -15,6 +15,7 @@ local READ_ON = 1 -- seconds a peer that refuses our bytes has to say why
 ---@field patience number? seconds to wait for the peer's word before the body is sent
 ---@field waits boolean? for that word
 ---@field told boolean? the peer wants the body
+---@field report fun()? tells the script how much of the body has gone
 
 local M = {}
 
@@ -28,21 +29,44 @@ local function is_excused(self)
         or self.backend:now() < self.read_since + self.idle_timeout
 end
 
+-- What tells the script how much of the body has gone. What that raises ends the exchange, and goes
+-- to whoever asks for the response.
+local function reporter(self, sender)
+    local h1, callback, seen = self.h1, self.upload_progress, 0
+    return function()
+        local _, _, _, sent = h1:exchange_bytes()
+        if sender.stopped or sent == seen then
+            return
+        end
+        seen = sent
+        local reader = sender.reader
+        local ok, problem = xpcall(callback, errors.handler, sent, reader and reader.length)
+        if not ok and not sender.stopped then
+            sender.stopped = true
+            self.sender, self.raised = false, problem
+            self:shut("error")
+        end
+    end
+end
+
 -- Sends all output; `source`: what the codec was told of comes out of its file.
-local function flush(self, source)
-    local stream, h1 = self.stream, self.h1
+local function flush(self, sender, source)
+    local stream, h1, report = self.stream, self.h1, sender.report
     local seconds = self.send_timeout or self.idle_timeout
     while true do
         local ok, err, where
         if source then
-            ok, err, where = stream:flush_file(h1, source, self.deadline, seconds)
+            ok, err, where = stream:flush_file(h1, source, self.deadline, seconds, report)
         else
-            ok, err = stream:flush(h1, self.deadline, seconds)
+            ok, err = stream:flush(h1, self.deadline, seconds, report)
         end
         if ok then
+            if report then
+                report()
+            end
             return true
         elseif where then
-            return source:explain(err)
+            return sender.reader:explain(err)
         elseif err.kind == "closed" then
             return nil, err
         elseif err.kind ~= "timeout" and err.kind ~= "cancelled" then
@@ -87,7 +111,7 @@ local function pump(self, sender)
     local h1, reader = self.h1, sender.reader
     local ok, err, chunk, code
     if not reader or not reader.immediate or sender.patience then
-        ok, err = flush(self)
+        ok, err = flush(self, sender)
         if not ok or not reader and not sender.patience then
             return ok, err, true
         end
@@ -103,7 +127,10 @@ local function pump(self, sender)
         if sender.stopped then -- while it was about to go on
             return nil
         end
-        local size = claims and reader:claim()
+        local size, source
+        if claims then
+            size, source = reader:claim()
+        end
         if size then
             ok, code = h1:send_past(size)
         else
@@ -121,7 +148,7 @@ local function pump(self, sender)
         if not ok then
             return nil, errors.from_code(code, "write", "the request's body")
         end
-        ok, err = flush(self, size and reader)
+        ok, err = flush(self, sender, source)
         if not ok then
             return nil, err, true
         end
@@ -171,6 +198,9 @@ local function run(self, sender)
     if sender.reader then
         sender.reader:close()
     end
+    if sender.report then
+        self.opts, self.upload_progress = false, nil
+    end
     if sender.stopped then
         return
     elseif ok then
@@ -210,6 +240,9 @@ end
 function M.start(self, reader, patience)
     local sender = { reader = reader, stopped = false, patience = patience or nil }
     self.sender = sender
+    if self.upload_progress then
+        sender.report = reporter(self, sender)
+    end
     sender.thread = self.backend:start(run, self, sender)
     sender.thread.deadline = self.deadline
 end
