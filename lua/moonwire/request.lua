@@ -131,7 +131,7 @@ local function body_of(opts, level)
     elseif opts.multipart ~= nil then
         return (bodies.multipart(opts.multipart, nil, level + 1))
     end
-    return bodies.new(opts.body, nil, level + 1)
+    return (bodies.new(opts.body, nil, level + 1)) -- no tail call: it counts levels
 end
 
 local function query_text(query, level)

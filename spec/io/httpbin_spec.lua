@@ -54,6 +54,35 @@ describe("moonwire against httpbin", function()
         end)
     end)
 
+    it("posts forms with files, whose names may be anything", function()
+        with_client(function(client)
+            local path = support.temp_dir() .. "/up load.json"
+            local file = assert(io.open(path, "wb"))
+            file:write "{}"
+            file:close()
+            local left = 2
+            for _, stream in ipairs { false, true } do
+                local seen = assert(assert(client:post("post", { multipart = {
+                    { name = "a", value = "1\n2" },
+                    { name = "b\"\r\n", value = "\195\188" },
+                    { name = "many", value = 1 },
+                    { name = "many", value = true },
+                    { name = "file", file = path },
+                    { name = "text", filename = "\230\150\135\".txt", body = stream and function()
+                        left = left - 1
+                        return left >= 0 and "piece " or nil
+                    end or "whole" },
+                } })):json())
+                assert.equal("1\r\n2", seen.form.a)
+                assert.same({ "1", "true" }, seen.form.many)
+                assert.equal("\195\188", seen.form["b%22%0D%0A"] or seen.form["b\"\r\n"])
+                assert.same({ file = "{}", text = stream and "piece piece " or "whole" }, seen.files)
+                assert.equal(stream and "chunked" or nil, seen.headers["Transfer-Encoding"])
+            end
+            os.remove(path)
+        end)
+    end)
+
     it("puts, patches and deletes", function()
         with_client(function(client)
             for _, method in ipairs { "put", "patch", "delete" } do

@@ -1,6 +1,6 @@
 -- Run by specs in a process of its own: one large transfer, then a line with what came of it and
 -- the most memory the process has ever had, in KiB.
---   luajit transfer.lua discard|read|save|put-generator|put-file URL [BYTES|PATH]
+--   luajit transfer.lua discard|read|save|put-generator|put-file|post-multipart URL [BYTES|PATH]
 
 local http = require "moonwire.http"
 
@@ -65,6 +65,20 @@ transfers["put-file"] = function()
     assert(response:discard())
     assert(response.upload_complete)
     return response.status, file:seek "end"
+end
+
+transfers["post-multipart"] = function()
+    local told, total = 0, nil
+    local response = assert(http.post(url, {
+        multipart = { a = "text", f = { file = more } },
+        upload_progress = function(bytes, all)
+            assert(bytes > told and bytes <= all)
+            told, total = bytes, all
+        end,
+    }))
+    assert(response.upload_complete and told == total)
+    assert(assert(response:json()).bytes == told)
+    return response.status, told
 end
 
 local status, bytes = transfers[mode]()

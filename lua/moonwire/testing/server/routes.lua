@@ -5,6 +5,7 @@ local data = require "moonwire.testing.server.data"
 local exchange = require "moonwire.testing.server.exchange"
 local headers = require "moonwire.headers"
 local json = require "moonwire.json"
+local multipart = require "moonwire.testing.server.multipart"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local MAX_SECONDS = 60
@@ -79,6 +80,12 @@ local function anything(server, request, respond)
     answer.data, answer.form, answer.files, answer.json = text, {}, {}, json.null
     if kind:find("^application/x%-www%-form%-urlencoded") then
         answer.form, answer.data = exchange.parse_form(text), ""
+    elseif kind:find("^multipart/form%-data") then
+        answer.form, answer.files = multipart.parse(text, request.headers:get "Content-Type")
+        if not answer.form then
+            return problem(respond, 400, "the body is no multipart/form-data")
+        end
+        answer.data = ""
     elseif kind:find("json", 1, true) or kind == "" then
         answer.json = json.decode(text) or json.null
     end
