@@ -37,6 +37,19 @@ local function disposition(part)
     return written({ part }):match "^%-%-cut\r\nContent%-Disposition: form%-data; (.-)\r\n"
 end
 
+-- The same form as node's FormData, which follows WHATWG, writes it.
+local NODE = [[
+const form = new FormData();
+form.append("a\"\r\nX: y", "1\n2\r3\r\n4\n");
+form.append("\u00fc\n", "");
+form.append("f", new Blob(["\0{}\n"], { type: "application/json" }), "\"\n;\r\u00fc.json");
+form.append("f", new Blob(["x"]), "no ending");
+const response = new Response(form);
+const text = Buffer.from(await response.arrayBuffer()).toString("latin1");
+const boundary = response.headers.get("content-type").match(/boundary=(.*)$/)[1];
+process.stdout.write(Buffer.from(text.split(boundary).join("cut"), "latin1"));
+]]
+
 local function with_file(name, content, f)
     local path = support.temp_dir() .. "/" .. name
     local file = assert(io.open(path, "wb"))
@@ -67,6 +80,18 @@ describe("a multipart body", function()
                         headers = { { "X-More", "1" }, { "X-More", "2" } } },
                 })
         end)
+    end)
+
+    it("is what a browser's engine writes", function()
+        local code, out, problem = support.run({ "node", "--input-type=module", "-" },
+            { stdin = NODE })
+        assert.equal(0, code, problem)
+        assert.equal(out, written {
+            { name = "a\"\r\nX: y", value = "1\n2\r3\r\n4\n" },
+            { name = "\195\188\n", value = "" },
+            { name = "f", value = "\0{}\n", filename = "\"\n;\r\195\188.json" },
+            { name = "f", value = "x", filename = "no ending" },
+        })
     end)
 
     it("has the fields of a table in the order of their names", function()

@@ -138,7 +138,7 @@ describe("upload_progress", function()
     end)
 
     it("ends the exchange when it raises, and the script has the error", function()
-        for _, problem in ipairs { "mine", { "a table" } } do
+        for _, problem in ipairs { "mine", { "a table" }, false } do
             local log = wire.over(nil, function(connection)
                 local ok, err = pcall(connection.request, connection, wire.request("POST", "abc"),
                     { upload_progress = function()

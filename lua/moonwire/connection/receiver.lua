@@ -28,7 +28,7 @@ end
 -- The stream gave no bytes and no end: what does that mean here?
 local function receive_failed(self, err, phase)
     if self.raised then
-        error(self.raised, 0)
+        error(self.raised[1], 0)
     elseif self.failure then
         return nil, self.failure
     elseif self.state == "closed" then
@@ -241,7 +241,7 @@ local function pull(self, response, way, step, argument)
     local h1 = self.h1
     if self.state == "closed" then
         if self.raised then
-            error(self.raised, 0)
+            error(self.raised[1], 0)
         end
         return self:fail(failure.closed(self.close_reason, "body"))
     end

@@ -43,7 +43,7 @@ local function reporter(self, sender)
         local ok, problem = xpcall(callback, errors.handler, sent, reader and reader.length)
         if not ok and not sender.stopped then
             sender.stopped = true
-            self.sender, self.raised = false, problem
+            self.sender, self.raised = false, { problem }
             self:shut("error")
         end
     end
