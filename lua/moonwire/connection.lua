@@ -65,7 +65,7 @@ local EAGAIN = core.EAGAIN
 ---@field private read_since number? when the wait for more of the body began
 ---@field private failure moonwire.Error? what ended the exchange
 ---@field package upload_progress fun(sent: integer, total: integer?)? of the exchange
----@field package raised {[1]: any}? what upload_progress has raised: whoever reads the response has it
+---@field package raised {[1]: any}? what upload_progress has raised; for who reads the response
 ---@field private write_error moonwire.Error? the peer takes no more bytes, but may still answer
 local methods = {}
 local Connection = { __index = methods, __name = "moonwire.Connection" }

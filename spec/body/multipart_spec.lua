@@ -11,14 +11,15 @@ local function read_all(body)
     if not reader then
         return nil, err
     end
-    local chunks, chunk = {}, nil
-    repeat
-        chunk, err = reader:read()
+    local chunks = {}
+    local chunk, problem = reader:read()
+    while chunk do
         chunks[#chunks + 1] = chunk
-    until not chunk
+        chunk, problem = reader:read()
+    end
     reader:close()
     reader:close()
-    return not err and table.concat(chunks) or nil, err, #chunks
+    return not problem and table.concat(chunks) or nil, problem, #chunks
 end
 
 local function golden(...)
@@ -402,7 +403,8 @@ describe("a multipart option", function()
             assert.matches("'multipart%[1%].headers' %(",
                 problem { { name = "a", value = 1, headers = { [bad] = "a" } } })
         end
-        assert.matches("'multipart%[1%].name' %(it has a NUL", problem { { name = "a\0", value = 1 } })
+        assert.matches("'multipart%[1%].name' %(it has a NUL",
+            problem { { name = "a\0", value = 1 } })
         assert.matches("'multipart%[\"a\\0\"%].name' %(it has a NUL", problem { ["a\0"] = 1 })
         assert.matches("filename' %(it has a NUL",
             problem { { name = "a", value = 1, filename = "\0" } })

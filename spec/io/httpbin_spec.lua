@@ -76,7 +76,8 @@ describe("moonwire against httpbin", function()
                 assert.equal("1\r\n2", seen.form.a)
                 assert.same({ "1", "true" }, seen.form.many)
                 assert.equal("\195\188", seen.form["b%22%0D%0A"] or seen.form["b\"\r\n"])
-                assert.same({ file = "{}", text = stream and "piece piece " or "whole" }, seen.files)
+                assert.same({ file = "{}", text = stream and "piece piece " or "whole" },
+                    seen.files)
                 assert.equal(stream and "chunked" or nil, seen.headers["Transfer-Encoding"])
             end
             os.remove(path)

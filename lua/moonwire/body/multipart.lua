@@ -22,11 +22,12 @@ local TYPES = {
     avif = "image/avif", bmp = "image/bmp", css = "text/css", csv = "text/csv",
     flac = "audio/flac", gif = "image/gif", gz = "application/gzip", htm = "text/html",
     html = "text/html", ico = "image/x-icon", jpeg = "image/jpeg", jpg = "image/jpeg",
-    js = "text/javascript", json = "application/json", md = "text/markdown", mov = "video/quicktime",
-    mp3 = "audio/mpeg", mp4 = "video/mp4", ogg = "audio/ogg", pdf = "application/pdf",
-    png = "image/png", svg = "image/svg+xml", tar = "application/x-tar", tif = "image/tiff",
-    tiff = "image/tiff", txt = "text/plain", wasm = "application/wasm", wav = "audio/wav",
-    webm = "video/webm", webp = "image/webp", xml = "application/xml", zip = "application/zip",
+    js = "text/javascript", json = "application/json", md = "text/markdown",
+    mov = "video/quicktime", mp3 = "audio/mpeg", mp4 = "video/mp4", ogg = "audio/ogg",
+    pdf = "application/pdf", png = "image/png", svg = "image/svg+xml",
+    tar = "application/x-tar", tif = "image/tiff", tiff = "image/tiff", txt = "text/plain",
+    wasm = "application/wasm", wav = "audio/wav", webm = "video/webm", webp = "image/webp",
+    xml = "application/xml", zip = "application/zip",
 }
 
 --- One part; it has one of value, file and body.

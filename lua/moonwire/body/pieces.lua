@@ -1,5 +1,5 @@
--- body/pieces.lua - reads a body of several pieces, strings and other bodies, one after the other. It
--- never knows what they are for.
+-- body/pieces.lua - reads a body of several pieces, strings and other bodies, one after the other.
+-- It never knows what they are for.
 
 local core = require "moonwire.core"
 local errors = require "moonwire.error"

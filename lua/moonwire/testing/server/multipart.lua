@@ -1,5 +1,5 @@
--- testing/server/multipart.lua - takes a multipart/form-data body apart, strictly: what isn't framed
--- as RFC 7578 says is refused, so that a wrong body shows. It reads nothing by itself.
+-- testing/server/multipart.lua - takes a multipart/form-data body apart, strictly: what isn't
+-- framed as RFC 7578 says is refused, so that a wrong body shows. It reads nothing by itself.
 
 local M = {}
 
