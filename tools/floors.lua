@@ -240,6 +240,7 @@ local lua_floors = {
     { "^moonwire%.secrets$", 1, "value" },
     { "^moonwire%.body%.", 1.3, "value" }, { "^moonwire%.body$", 1.4, "value" },
     { "^moonwire%.request$", 1.5, "value" },
+    { "^moonwire%.auth%.", 1.6, "value" }, { "^moonwire%.auth$", 1.7, "value" },
     { "^moonwire%.backend%.", 2.1 }, { "^moonwire%.backend$", 2.2 },
     { "^moonwire%.waiters$", 2.25 },
     { "^moonwire%.task$", 2.3 }, { "^moonwire%.scope$", 2.3 }, { "^moonwire%.channel$", 2.3 },
@@ -273,6 +274,7 @@ local of_nginx = { ["resty.core.base"] = true, ["ngx.semaphore"] = true, ["ngx.s
 local public = {
     moonwire = true, ["moonwire.http"] = true, ["moonwire.request"] = true,
     ["moonwire.headers"] = true, ["moonwire.body"] = true, ["moonwire.net"] = true,
+    ["moonwire.auth"] = true,
     ["moonwire.connection"] = true, ["moonwire.pool"] = true, ["moonwire.resty"] = true,
     ["moonwire.testing"] = true, ["moonwire.testing.mock"] = true,
     ["moonwire.testing.server"] = true,

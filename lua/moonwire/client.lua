@@ -204,6 +204,7 @@ end
 ---@field upgrade string? protocols to offer: see response:upgrade()
 ---@field close boolean? the connection serves this request only
 ---@field trailers boolean? ask for fields behind the response's body: see response.trailers
+---@field auth moonwire.AuthOption|nil who is asking; false: nobody, whatever the client has
 ---@field redirect boolean|integer|moonwire.RedirectOptions|nil whether responses that lead on are
 ---  followed, and how many: 10; false or 0: none
 ---@field retry boolean|moonwire.RetryOptions|nil a policy for what fails; false: never send a
@@ -414,6 +415,7 @@ local client = {}
 ---@field local_address string?
 ---@field pool table? limits of moonwire.pool
 ---@field expect boolean|integer|nil as for a request
+---@field auth moonwire.AuthOption|nil as for a request; for every origin that its script asks
 ---@field redirect boolean|integer|moonwire.RedirectOptions|nil as for a request
 ---@field retry boolean|moonwire.RetryOptions|nil as for a request
 ---@field tls moonwire.TlsOptions? for https: who is trusted, what is shown

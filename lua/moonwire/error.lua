@@ -6,7 +6,7 @@ local secrets = require "moonwire.secrets"
 --- What failed at run time. `tostring(err)` is a sentence; `assert(nil, err)` prints it.
 ---@class moonwire.Error
 ---@field kind string "resolve" "connect" "tls" "timeout" "protocol" "closed" "cancelled" "limit"
----  "redirect" "body" "system"
+---  "redirect" "auth" "body" "system"
 ---@field phase string? "pool" "resolve" "connect" "tls" "write" "headers" "body"
 ---@field message string what went wrong, without the url
 ---@field code string? name of the code, "ECONNREFUSED" or "EH1_LENGTH"

@@ -321,14 +321,19 @@ local function merged(old, changes, level)
     for name in new:each() do
         headers:remove(name)
     end
+    for name, values in each(type(changes) == "table" and changes or {}) do
+        if type(name) == "string" and type(values) == "table" and #values == 0 then
+            headers:remove(name)
+        end
+    end
     for name, value in new:each() do
         headers:add(name, value)
     end
     return headers
 end
 
---- A copy with some fields changed. Headers that are named replace those of that name; the others
---- stay. `body = false` leaves the body out, `expect = false` and `upgrade = false` those.
+--- A copy with some fields changed. Headers that are named replace those of that name, `name = {}`
+--- leaves them out; the others stay. `body = false` leaves the body out, `expect = false` and `upgrade = false` those.
 ---@param changes table as for new
 ---@return moonwire.Request
 function methods:with(changes)

@@ -126,5 +126,6 @@ luaopen_moonwire_core(lua_State *L)
     mwL_open_tcp(L);
     mwL_open_tls(L);
     mwL_open_dns(L);
+    mwL_open_digest(L);
     return 1;
 }

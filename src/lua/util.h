@@ -90,5 +90,6 @@ void mwL_open_address(lua_State *L);
 void mwL_open_tcp(lua_State *L);
 void mwL_open_tls(lua_State *L);
 void mwL_open_dns(lua_State *L);
+void mwL_open_digest(lua_State *L);
 
 #endif

@@ -52,6 +52,22 @@ function core.now() end
 ---@return string
 function core.random_bytes(n) end
 
+--- A hash in the making, of "MD5", "SHA-256", "SHA-512-256" or "SHA-512". Raises when out of memory.
+---@param name string
+---@param ... string its first pieces
+---@return moonwire.core.Digest? digest
+---@return integer? code EINVAL: there is no such hash, or this OpenSSL has it not
+function core.digest(name, ...) end
+
+---@class moonwire.core.Digest
+local Digest = {}
+--- Adds further pieces; raises once the hash is finished.
+---@param ... string
+function Digest:add(...) end
+--- The hash, and the end of it.
+---@return string hexadecimal in lower case
+function Digest:finish() end
+
 ---@class moonwire.core.Loop
 local Loop = {}
 --- Monotonic seconds, read afresh.

@@ -173,6 +173,8 @@ end
 ---@field expect boolean|integer|nil
 ---@field redirect moonwire.client.RedirectPolicy|false
 ---@field retry moonwire.client.RetryPolicy|boolean
+---@field auth moonwire.Auth|false
+---@field auth_kept table? what its requests have learned: see client/auth.lua
 ---@field retry_tokens number? repetitions that its policies may still make
 ---@field tls moonwire.client.Tls
 ---@field dialing moonwire.dial.Options?
