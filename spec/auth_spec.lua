@@ -76,7 +76,8 @@ end)
 describe("the option auth", function()
     local CASES = {
         { true, "'auth' ({user, password}, a value of moonwire.auth, function or false expected" },
-        { "Bearer x", "got string" }, { 1, "got 1" }, { {}, "'auth[1]' (string expected, got nil)" },
+        { "Bearer x", "got string" }, { 1, "got 1" },
+        { {}, "'auth[1]' (string expected, got nil)" },
         { { "me" }, "'auth[2]' (string expected, got nil)" },
         { { "a:b", "c" }, "'auth[1]' (no colon can be in it)" },
         { { "a", "b\0" }, "'auth[2]' (there are control characters in it)" },

@@ -15,7 +15,7 @@ local STALE_MOST = 1 -- how often a request is answered anew because its nonce w
 --- What one request has seen of its authentication.
 ---@class moonwire.auth.Attempt
 ---@field origin string
----@field kept table<string, any>? of one that asks_first: by origin: what the requests of one client know
+---@field kept table<string, any>? of one that asks_first: what a client has learned, by origin
 ---@field answers integer how often a 401 was answered
 ---@field used any what the request was made with
 
@@ -185,9 +185,10 @@ local function asked_by(attempt, response)
     return asked
 end
 
---- User and password, of which the server is shown a hash (RFC 7616): MD5, SHA-256 and SHA-512-256,
---- each with -sess, and SHA-512; qop auth, auth-int and none. The first request to an origin is sent
---- twice, those after it once, with what was learned: so make the value once, and use it for all.
+--- User and password, of which the server is shown a hash (RFC 7616): MD5, SHA-256, SHA-512-256
+--- and SHA-512, also with -sess; qop auth, auth-int and none. The first request to an origin is
+--- sent twice, those after it once, with what was learned: so make the value once, and use it for
+--- all.
 ---@param user string without a colon
 ---@param password string
 ---@return moonwire.Auth

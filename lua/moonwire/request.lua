@@ -333,7 +333,8 @@ local function merged(old, changes, level)
 end
 
 --- A copy with some fields changed. Headers that are named replace those of that name, `name = {}`
---- leaves them out; the others stay. `body = false` leaves the body out, `expect = false` and `upgrade = false` those.
+--- leaves them out; the others stay. `body = false` leaves the body out, `expect = false` and
+--- `upgrade = false` those.
 ---@param changes table as for new
 ---@return moonwire.Request
 function methods:with(changes)

@@ -12,8 +12,8 @@ end
 
 -- The challenge of RFC 7616 section 3.9.1 with another algorithm and qop.
 local function example(algorithm, qop)
-    local asked = choose(('Digest realm="http-auth@example.org", qop="%s", algorithm=%s, nonce="%s",'
-        .. ' opaque="%s"'):format(qop, algorithm, NONCE, OPAQUE))
+    local asked = choose(('Digest realm="http-auth@example.org", qop="%s", algorithm=%s,'
+        .. ' nonce="%s", opaque="%s"'):format(qop, algorithm, NONCE, OPAQUE))
     asked.cnonce = CNONCE
     return asked
 end

@@ -38,7 +38,7 @@ local function with_sent(client_opts, f, answer)
 end
 
 describe("auth", function()
-    it("is sent with each request of a client, or with one, and with none that says false", function()
+    it("is sent with each request of a client, or with one, unless that says false", function()
         with_sent({ auth = { "me", "secret" } }, function(get)
             assert.equal(BASIC, get())
             assert.equal(BASIC, get {})
@@ -241,7 +241,8 @@ describe("a function as auth", function()
             calls[#calls + 1] = request.method .. " " .. request.url
             if response then
                 assert.equal(401, response.status)
-                return { ["X-Signature"] = response:text() .. request.target, ["X-A"] = { "1", "2" } }
+                local signature = response:text() .. request.target
+                return { ["X-Signature"] = signature, ["X-A"] = { "1", "2" } }
             end
         end }, function(client, _, log)
             local response = assert(client:put("http://h/a?b", { body = "x" }))

@@ -1,3 +1,4 @@
+local auth = require "moonwire.auth"
 local support = require "spec.support"
 local data = require "moonwire.testing.server.data"
 local http = require "moonwire.http"
@@ -219,6 +220,38 @@ describe("the loopback server's routes", function()
                     head.headers:get "transfer-encoding")
             end
             assert.equal(1, s.connections)
+        end)
+    end)
+
+    it("want to know who is asking", function()
+        serving(function(_, client)
+            local function status(path, given)
+                return assert(client:get(path, { auth = given, redirect = false })).status
+            end
+            local res = assert(client:get "/basic-auth/me/secret")
+            assert.equal(401, res.status)
+            assert.equal('Basic realm="moonwire"', res.headers["www-authenticate"])
+            assert.equal(200, status("/basic-auth/me/secret", { "me", "secret" }))
+            assert.equal(401, status("/basic-auth/me/secret", { "me", "other" }))
+            assert.equal(401, status("/basic-auth/me", { "me", "secret" }))
+            assert.equal(401, status "/bearer")
+            assert.equal("abc", assert(client:get("/bearer", { auth = auth.bearer "abc" }))
+                :json().token)
+            local value = auth.digest("me", "secret")
+            for _, door in ipairs { "auth/me/secret", "auth-int/me/secret",
+                "auth/me/secret/SHA-256", "auth-int/me/secret/SHA-512-256",
+                "auth/me/secret/SHA-512?x=1" } do
+                assert.equal(401, status("/digest-auth/" .. door))
+                assert.equal(200, status("/digest-auth/" .. door, value))
+                assert.equal(401, status("/digest-auth/" .. door, auth.digest("me", "other")))
+                assert.equal(401, status("/digest-auth/" .. door, auth.digest("you", "secret")))
+            end
+            assert.equal(200, assert(client:post("/digest-auth/auth-int/me/secret", {
+                body = "text", auth = value,
+            })).status)
+            for _, door in ipairs { "auth/me", "more/me/secret", "auth/me/secret/SHA-1" } do
+                assert.equal(404, status("/digest-auth/" .. door, value))
+            end
         end)
     end)
 end)

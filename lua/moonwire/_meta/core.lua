@@ -52,7 +52,7 @@ function core.now() end
 ---@return string
 function core.random_bytes(n) end
 
---- A hash in the making, of "MD5", "SHA-256", "SHA-512-256" or "SHA-512". Raises when out of memory.
+--- A hash in the making: "MD5", "SHA-256", "SHA-512-256" or "SHA-512".
 ---@param name string
 ---@param ... string its first pieces
 ---@return moonwire.core.Digest? digest

@@ -6,6 +6,7 @@ local exchange = require "moonwire.testing.server.exchange"
 local headers = require "moonwire.headers"
 local json = require "moonwire.json"
 local multipart = require "moonwire.testing.server.multipart"
+local logins = require "moonwire.testing.server.logins"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local MAX_SECONDS = 60
@@ -227,7 +228,8 @@ end
 local function index(_, _, respond)
     return respond(200, "moonwire's loopback server: /get /post /put /patch /delete /anything "
         .. "/status/N /bytes/N /stream/N /drip /delay/N /chunked /redirect/N /headers /gzip "
-        .. "/upload /echo\n", { ["Content-Type"] = "text/plain" })
+        .. "/upload /echo /basic-auth/USER/PASSWORD /bearer "
+        .. "/digest-auth/QOP/USER/PASSWORD[/ALGORITHM]\n", { ["Content-Type"] = "text/plain" })
 end
 
 local READ = { GET = true, HEAD = true }
@@ -254,6 +256,9 @@ local routes = {
     { "^/gzip$", READ, gzip },
     { "^/upload$", SEND, upload },
     { "^/echo$", SEND, echo },
+    { "^/basic%-auth/(.+)$", nil, logins.basic },
+    { "^/bearer$", nil, logins.bearer },
+    { "^/digest%-auth/(.+)$", nil, logins.digest },
 }
 
 local function allow(methods)
