@@ -40,7 +40,7 @@ ScriptAlias /cgi %(cgi)
 </Directory>
 <Location />
     AuthType Digest
-    AuthName "a \"quoted\" realm"
+    AuthName "the realm"
     AuthUserFile %(dir)/users
     AuthDigestNonceLifetime 1
     Require valid-user
@@ -60,8 +60,8 @@ describe("auth against Apache's mod_auth_digest", function()
         local dir, port = support.temp_dir(), support.free_port()
         os.execute("mkdir " .. support.quote(dir .. "/www"))
         write(dir .. "/www/page", "the page")
-        write(dir .. "/users", ('me:a \\"quoted\\" realm:%s\n'):format(
-            core.digest("MD5", 'me:a \\"quoted\\" realm:secret'):finish()))
+        write(dir .. "/users", ('me:the realm:%s\n'):format(
+            core.digest("MD5", 'me:the realm:secret'):finish()))
         url = "http://127.0.0.1:" .. port
         process = interop.start({ "/usr/sbin/apache2", "-D", "FOREGROUND", "-f",
             interop.configure(dir .. "/httpd.conf", CONFIG, {
@@ -81,7 +81,7 @@ describe("auth against Apache's mod_auth_digest", function()
                 assert.equal("the page", response:text())
                 assert.equal(1 + i, client:stats().requests)
             end
-            moonwire.sleep(1.5)
+            moonwire.sleep(1.1)
             assert.equal(200, assert(client:get(url .. "/page")).status)
             assert.equal(6, client:stats().requests)
             assert.equal(1, client:stats().opened)
@@ -115,7 +115,7 @@ describe("auth against nginx's auth_basic", function()
     setup(function()
         local dir = support.temp_dir()
         os.execute("chmod 755 " .. support.quote(dir))
-        write(dir .. "/users", "me:{PLAIN}s:e \195\164\n")
+        write(dir .. "/users", "me:{PLAIN}s e \195\164\n")
         server = nginx.start(([[
             location /in { auth_basic "in"; auth_basic_user_file %s/users;
                 default_type text/plain; try_files /none @page; }
@@ -130,7 +130,7 @@ describe("auth against nginx's auth_basic", function()
     it("is let in with the right password", function()
         interop.with_client(function(client)
             local response = assert(client:get(server.url .. "/in", {
-                auth = { "me", "s:e \195\164" },
+                auth = { "me", "s e \195\164" },
             }))
             assert.equal(200, response.status)
             assert.equal("me", response:text())
@@ -194,10 +194,11 @@ describe("auth against httpbin", function()
             assert.equal(200, assert(client:get(path, { auth = { "me", "secret" } })).status)
             assert.equal(401, assert(client:get(path, { auth = { "me", "Secret" } })).status)
             assert.equal(401, assert(client:get(path)).status)
-            assert.equal(200, assert(client:get(path:gsub("//", "//me:secret@"))).status)
-            assert.equal("abc", assert(client:get(url .. "/bearer", {
+            assert.equal(200, assert(client:get((path:gsub("//", "//me:secret@")))).status)
+            assert.equal(200, assert(client:get(url .. "/bearer", {
                 auth = auth.bearer "abc",
-            })):json().token)
+            })).status)
+            assert.equal(401, assert(client:get(url .. "/bearer")).status)
             assert.equal(200, assert(client:get(path, { auth = function(_, response)
                 return response and { Authorization = "Basic bWU6c2VjcmV0" }
             end })).status)

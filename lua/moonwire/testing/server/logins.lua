@@ -1,10 +1,12 @@
--- The loopback server's doors: paths that want to know who is asking, as httpbin's do. It checks what
--- it is told, keeps nothing, and opens nothing.
+-- The loopback server's doors: paths that want to know who is asking, as httpbin's do. It checks
+-- what it is told, keeps nothing, and opens nothing.
 local base64 = require "moonwire.base64"
 local challenges = require "moonwire.auth.challenge"
 local core = require "moonwire.core"
 
-local ALGORITHMS = { ["MD5"] = true, ["SHA-256"] = true, ["SHA-512-256"] = true, ["SHA-512"] = true }
+local ALGORITHMS = {
+    ["MD5"] = true, ["SHA-256"] = true, ["SHA-512-256"] = true, ["SHA-512"] = true,
+}
 local REALM = "moonwire"
 
 local logins = {}
