@@ -206,6 +206,10 @@ describe("a request", function()
         assert.equal("4", copy.headers:get "c")
         assert.equal("Basic dTpw", copy.headers:get "authorization")
         assert.equal("2", request.headers:get "b")
+        copy = request:with { headers = { B = {}, C = "5" } }
+        assert.is_false(copy.headers:has "b")
+        assert.equal("1 5", copy.headers:get "a" .. " " .. copy.headers:get "c")
+        assert.is_false(copy:with({}).headers:has "b")
     end)
 
     it("loses its body, gets another, or another place", function()

@@ -167,6 +167,21 @@ describe("out of memory in TLS", function()
         sweep(STEP, true, is_typed, talk, client, server, "127.0.0.1")
     end)
 
+    it("is told for each of a hash's", function()
+        local expected = core.digest("SHA-256", "abc"):finish()
+        local count, well = sweep(1, true, function(result, code, n)
+            if result then
+                assert.equal(expected, result)
+            else
+                says_enomem(result, code, n)
+            end
+        end, function()
+            local digest, code = core.digest("SHA-256", "abc")
+            return digest and digest:finish(), code
+        end)
+        assert.is_true(count >= 2 and well < count)
+    end)
+
     it("never makes a certificate good that isn't", function()
         local server = assert(server_context())
         for ca, host in pairs { [STRANGER] = "localhost", [CA] = "other.example" } do

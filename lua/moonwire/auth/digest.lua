@@ -9,7 +9,8 @@ local LONGEST = 8192 -- bytes of realm, nonce and opaque together that are sent 
 -- Which is taken where a server offers several: the larger number.
 local STRENGTH = { ["MD5"] = 1, ["SHA-256"] = 2, ["SHA-512-256"] = 3, ["SHA-512"] = 4 }
 
----@class moonwire.auth.Digest what a server has asked for, and how often it was answered
+--- What a server has asked for, and how often it was answered.
+---@class moonwire.auth.Digest
 ---@field hash string
 ---@field session boolean an algorithm that ends in -sess
 ---@field algorithm string? as the server writes it
