@@ -575,8 +575,9 @@ describe("digest auth", function()
     it("asks before it sends a body that goes only once", function()
         with_client({ auth = new() }, function(client, m)
             local log = serve_careful(m)
-            for i = 1, 2 do
+            for i, expect in ipairs { true, 100 } do
                 local response = assert(client:put("http://other/", {
+                    expect = expect ~= true and expect or nil,
                     body = bodies.generator(once { "first ", "second" }, { length = 12 }),
                 }))
                 assert.equal(200, response.status)
@@ -611,6 +612,23 @@ describe("digest auth", function()
             assert.equal(1, #log.heads)
         end, function(head)
             return sent(head) and world.OK or asks "n"
+        end)
+    end)
+
+    it("reads no more of a 401 than it has to", function()
+        with_client({ auth = new() }, function(client, m, log)
+            assert.equal(200, assert(client:get "http://h/").status)
+            assert.equal(2, #log.peers)
+            assert.is_true(is_right(log.heads[2]))
+            m:advance(1)
+            local _, err = client:get "http://h/large"
+            assert.equal("limit", err.kind)
+        end, function(head)
+            if head:find "^GET /large" then
+                return asks "n":sub(1, -5) .. "X: " .. ("x"):rep(1e7) .. "\r\n\r\n"
+            end
+            return sent(head) and world.OK
+                or asks "n":gsub("Content%-Length: 2", "Content-Length: 1000000000")
         end)
     end)
 

@@ -1,5 +1,6 @@
 -- Clients with the loopback server, which is a process of its own, on the backend that this process
 -- has: ev or ngx. Both have to do the same.
+local auth = require "moonwire.auth"
 local bodies = require "moonwire.body"
 local clients = require "moonwire.client"
 local moonwire = require "moonwire"
@@ -36,6 +37,26 @@ describe("a client", function()
         assert.equal(7, answer.json.n)
         answer = assert(assert(client:post(url .. "/post", { form = { a = "b c" } })):json())
         assert.equal("b c", answer.form.a)
+    end))
+
+    it("says who is asking", with_client(function(client, url)
+        local function status(path, given)
+            return assert(client:get(url .. path, { auth = given })).status
+        end
+        assert.equal(200, status("/basic-auth/me/secret", { "me", "secret" }))
+        assert.equal(200, status("/digest-auth/auth/me/secret/SHA-256", auth.digest("me", "secret")))
+        local refreshed
+        assert.equal(200, status("/basic-auth/me/secret", function(_, response)
+            moonwire.sleep(0.001)
+            refreshed = response and response.status
+            return response and { Authorization = "Basic bWU6c2VjcmV0" }
+        end))
+        assert.equal(401, refreshed)
+        assert.equal(200, assert(client:get(url .. "/bearer", {
+            auth = auth.bearer(function()
+                return assert(client:get(url .. "/get?token=abc")):json().args.token
+            end), timeout = 20,
+        })).status)
     end))
 
     it("uploads a string, a function's chunks and a file", with_client(function(client, url)

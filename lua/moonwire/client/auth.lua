@@ -136,10 +136,11 @@ local function dress(found, request, fields, expect)
     return dressed
 end
 
--- A body that goes only once is kept back until the server has nothing against the request.
+-- A body that goes only once is kept back until the server has nothing against the request, unless
+-- the script doesn't want that at all.
 local function expect_for(found, request)
     local data = requests.data(request)
-    if found.asks_first and data.body and not data.body.rewindable and data.expect == nil then
+    if found.asks_first and data.body and not data.body.rewindable and data.expect ~= false then
         return true
     end
 end
