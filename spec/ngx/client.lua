@@ -44,7 +44,8 @@ describe("a client", function()
             return assert(client:get(url .. path, { auth = given })).status
         end
         assert.equal(200, status("/basic-auth/me/secret", { "me", "secret" }))
-        assert.equal(200, status("/digest-auth/auth/me/secret/SHA-256", auth.digest("me", "secret")))
+        assert.equal(200, status("/digest-auth/auth/me/secret/SHA-256",
+            auth.digest("me", "secret")))
         local refreshed
         assert.equal(200, status("/basic-auth/me/secret", function(_, response)
             moonwire.sleep(0.001)
