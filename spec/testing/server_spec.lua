@@ -136,6 +136,22 @@ describe("the loopback server's routes", function()
         end)
     end)
 
+    it("say that they close where a large body is left unread", function()
+        serving(function(s, client)
+            s:on("/moved", function(_, respond)
+                respond(307, "", { Location = "/upload" })
+            end)
+            local body = ("x"):rep(3000000)
+            for _ = 1, 5 do
+                local res = assert(client:post("/moved", { body = body }))
+                assert.equal(#body, res:json().bytes)
+                assert.equal("close", res.history[1].headers["connection"])
+            end
+            local res = assert(client:post("/moved", { body = ("x"):rep(100000) }))
+            assert.is_nil(res.history[1].headers["connection"])
+        end)
+    end)
+
     it("redirect step by step", function()
         serving(function(_, client)
             local res = assert(client:get("/redirect/2", { redirect = false }))

@@ -9,7 +9,6 @@ local routes = require "moonwire.testing.server.routes"
 local tls = require "moonwire.backend.tls"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
-local DRAIN_BYTES = 1024 * 1024 -- of a body that a handler left unread
 local DRAIN_SECONDS = 2
 local LINGER_BYTES = 4 * 1024 * 1024 -- dropped before a close, so that no RST eats the answer
 local RETRY_SECONDS = 0.05 -- after an accept that failed, with no fds left for instance
@@ -155,7 +154,7 @@ local function serve(self, stream, number)
         local exchange, request, respond = exchanges.new(h1, stream, number)
         if not handle(self, exchange, request, respond) then
             break
-        elseif not exchanges.drain(exchange, DRAIN_BYTES, deadline_in(self, DRAIN_SECONDS)) then
+        elseif not exchanges.drain(exchange, deadline_in(self, DRAIN_SECONDS)) then
             linger(self, stream)
             break
         elseif not h1:reusable() then

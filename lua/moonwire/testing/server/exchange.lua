@@ -18,7 +18,9 @@ local REASONS = {
     [503] = "Service Unavailable", [504] = "Gateway Timeout",
 }
 
-local M = {}
+local M = {
+    DRAIN_BYTES = 1024 * 1024, -- of a body that a handler left unread
+}
 
 --- The usual words for a status, "" where there are none.
 ---@param status integer
@@ -154,6 +156,14 @@ end
 local respond_methods = {}
 local Respond = { __index = respond_methods, __name = "moonwire.testing.Respond" }
 
+-- Whether more of the request's body is still to come than is read after the answer.
+local function has_too_much(exchange)
+    local _, length = exchange.h1:framing()
+    local _, _, received = exchange.h1:bytes()
+    return not exchange.request.ended and length
+        and length - (received - exchange.body_before) > M.DRAIN_BYTES
+end
+
 --- Sends the head.
 ---@param status integer
 ---@param fields table? headers, as moonwire.headers takes them
@@ -165,6 +175,7 @@ function respond_methods:begin(status, fields, framing, opts)
         error("respond: this request has its answer already", 2)
     end
     local close = opts and opts.close or exchange.expects -- whether a body comes nobody knows
+        or has_too_much(exchange)
     if framing == "chunked" and exchange.request.http_version == "1.0" then
         framing = "close"
     end
@@ -286,16 +297,16 @@ function M.new(h1, stream, connection)
     exchange.expects = expect ~= nil and expect:lower() == "100-continue"
         and head.http_version ~= "1.0"
     exchange.request = request
+    exchange.body_before = select(3, h1:bytes()) -- of the requests before this one
     local respond = setmetatable({ exchange = exchange }, Respond)
     return exchange, request, respond
 end
 
 --- Reads what is left of the request's body, so that the connection can go on.
 ---@param exchange table
----@param limit integer bytes
 ---@param deadline number
 ---@return boolean ended
-function M.drain(exchange, limit, deadline)
+function M.drain(exchange, deadline)
     local h1, request = exchange.h1, exchange.request
     if exchange.expects then
         return false
@@ -306,7 +317,7 @@ function M.drain(exchange, limit, deadline)
         local _, _, read = h1:bytes()
         if event == "end" then
             request.ended = true
-        elseif event ~= "need_data" or read - start > limit then
+        elseif event ~= "need_data" or read - start > M.DRAIN_BYTES then
             return false
         elseif not exchange.stream:fill(h1, deadline) then
             return false
