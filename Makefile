@@ -43,7 +43,7 @@ override CFLAGS += $(SAN_FLAGS)
 endif
 
 # Where a library is: NAME_DIR=/folder, or NAME_INCDIR= and NAME_LIBDIR=, of LUA LLHTTP LIBEV CARES
-# URIPARSER ZLIB OPENSSL LIBEDIT; pkg-config and the compiler find the others. Folders that the
+# URIPARSER LIBIDN2 LIBPSL ZLIB OPENSSL LIBEDIT; pkg-config and the compiler find the others. Folders that the
 # compiler looks into anyway say nothing: LuaRocks names them where its user has named none.
 given = $(filter-out $(foreach p,/usr /usr/local,$(p) $(p)/include $(p)/lib $(p)/lib64 $(p)/lib/$(MULTIARCH)),$($(1)))
 here = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
@@ -74,14 +74,18 @@ endif
 LIBEV_LIBS := $(call libs,LIBEV,libev,-lev)
 CARES_LIBS := $(call libs,CARES,libcares,-lcares)
 URIPARSER_LIBS := $(call libs,URIPARSER,liburiparser,-luriparser)
+LIBIDN2_LIBS := $(call libs,LIBIDN2,libidn2,-lidn2)
+LIBPSL_LIBS := $(call libs,LIBPSL,libpsl,-lpsl)
 ZLIB_LIBS := $(call libs,ZLIB,zlib,-lz)
 OPENSSL_LIBS := $(call libs,OPENSSL,openssl,-lssl -lcrypto)
 LIBEDIT_LIBS := $(call libs,LIBEDIT,libedit,-ledit)
 OTHER_CFLAGS := $(call cflags,OPENSSL,openssl,include) $(call cflags,LIBEV,libev,include) \
 	$(call cflags,CARES,libcares,include) $(call cflags,URIPARSER,liburiparser,include) \
+	$(call cflags,LIBIDN2,libidn2,include) $(call cflags,LIBPSL,libpsl,include) \
 	$(call cflags,ZLIB,zlib,include) $(call cflags,LIBEDIT,libedit,include)
 
-CORE_LIBS := $(LLHTTP_LIBS) $(LIBEV_LIBS) $(CARES_LIBS) $(URIPARSER_LIBS) $(ZLIB_LIBS) $(OPENSSL_LIBS)
+CORE_LIBS := $(LLHTTP_LIBS) $(LIBEV_LIBS) $(CARES_LIBS) $(URIPARSER_LIBS) $(LIBIDN2_LIBS) $(LIBPSL_LIBS) \
+	$(ZLIB_LIBS) $(OPENSSL_LIBS)
 EDITOR_LIBS := $(LIBEDIT_LIBS)
 
 OWN := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Wall -Wextra -Wconversion -Wshadow \
@@ -139,7 +143,7 @@ $(patsubst %,$(BUILD)/%.flags,compile core main editor needs shared pc): FORCE
 	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
 
 # What is missing is said in a sentence each, before the compiler says it in a hundred lines.
-NEEDS := LUA LLHTTP LIBEV CARES URIPARSER ZLIB OPENSSL $(if $(EDITOR_OBJ),LIBEDIT)
+NEEDS := LUA LLHTTP LIBEV CARES URIPARSER LIBIDN2 LIBPSL ZLIB OPENSSL $(if $(EDITOR_OBJ),LIBEDIT)
 define FLAGS_needs
 $(COMPILE)
 $(LDFLAGS)
@@ -287,7 +291,8 @@ WRAPPED := $(patsubst spec/wrap/%.c,$(BUILD)/%/moonwire/core.so,$(wildcard spec/
 WRAP_guard_page := mw_h1_feed mw_h1_free
 WRAP_counted_calls := ev_timer_start ev_timer_stop ev_io_start ev_io_stop
 WRAP_no_shortcuts := sendfile splice
-WRAP_failing_alloc := malloc calloc realloc free uriParseSingleUriExA uriAddBaseUriExA uriFreeUriMembersA
+WRAP_failing_alloc := malloc calloc realloc free uriParseSingleUriExA uriAddBaseUriExA uriFreeUriMembersA \
+	idn2_to_ascii_8z idn2_free
 
 .PHONY: wrapped
 wrapped: $(WRAPPED)

@@ -22,7 +22,8 @@ dependencies = {
 -- Named, so that LuaRocks passes OPENSSL_DIR=/folder and its like on. The Makefile looks for all of
 -- them itself, with pkg-config too, and names the package of one that is missing.
 external_dependencies = {
-    LLHTTP = {}, LIBEV = {}, CARES = {}, URIPARSER = {}, ZLIB = {}, OPENSSL = {}, LIBEDIT = {},
+    LLHTTP = {}, LIBEV = {}, CARES = {}, URIPARSER = {}, LIBIDN2 = {}, LIBPSL = {},
+    ZLIB = {}, OPENSSL = {}, LIBEDIT = {},
 }
 build = {
     type = "make",
@@ -47,6 +48,12 @@ build = {
         URIPARSER_DIR = "$(URIPARSER_DIR)",
         URIPARSER_INCDIR = "$(URIPARSER_INCDIR)",
         URIPARSER_LIBDIR = "$(URIPARSER_LIBDIR)",
+        LIBIDN2_DIR = "$(LIBIDN2_DIR)",
+        LIBIDN2_INCDIR = "$(LIBIDN2_INCDIR)",
+        LIBIDN2_LIBDIR = "$(LIBIDN2_LIBDIR)",
+        LIBPSL_DIR = "$(LIBPSL_DIR)",
+        LIBPSL_INCDIR = "$(LIBPSL_INCDIR)",
+        LIBPSL_LIBDIR = "$(LIBPSL_LIBDIR)",
         ZLIB_DIR = "$(ZLIB_DIR)",
         ZLIB_INCDIR = "$(ZLIB_INCDIR)",
         ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",

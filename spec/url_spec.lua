@@ -69,6 +69,30 @@ describe("url.parse", function()
             fields("http://[fe80::1%25eth0]/", "host", "host_kind", "zone"))
     end)
 
+    -- UTS 46, non-transitional: lower case, and a sharp s stays one
+    local international = {
+        { "http://B\195\156cher.DE:81/\195\188", "http://xn--bcher-kva.de:81",
+            "xn--bcher-kva.de:81", "/%C3%BC" },
+        { "http://fa\195\159.de", "http://xn--fa-hia.de:80", "xn--fa-hia.de", "/" },
+        { "http://\195\188.example./", "http://xn--tda.example:80", "xn--tda.example.", "/" },
+        { "https://\230\151\165\230\156\172.jp", "https://xn--wgv71a.jp:443",
+            "xn--wgv71a.jp", "/" },
+        { "http://a\227\128\130FOO.\195\169/", "http://a.foo.xn--9ca:80", "a.foo.xn--9ca", "/" },
+        { "http://u:p@\195\169.fr/", "http://xn--9ca.fr:80", "xn--9ca.fr", "/" },
+        { "http://XN--9CA.fr/", "http://xn--9ca.fr:80", "xn--9ca.fr", "/" },
+    }
+    for _, case in ipairs(international) do
+        it("gives the xn-- form of " .. case[1], function()
+            assert.equal(table.concat(case, " ", 2),
+                fields(case[1], "origin", "authority", "target"))
+        end)
+    end
+
+    it("keeps the dot of the DNS root for the lookup alone", function()
+        assert.equal("example.com. example.com http://example.com:80",
+            fields("http://example.com./", "host", "peer", "origin"))
+    end)
+
     it("says what kind of host it is", function()
         assert.equal("name", fields("http://a1.b/", "host_kind"))
         assert.equal("ipv4", fields("http://10.0.0.1/", "host_kind"))
@@ -108,7 +132,22 @@ describe("url.parse", function()
         { "http://a@b#@c/", nil }, -- the second '@' is in the fragment
         { "http://h%2fx/", "percent-encoded" },
         { "http://h%40x/", "percent-encoded" },
-        { "http://b\195\188cher.de/", "not ASCII" },
+        { "http://b\252cher.de/", "no form in ASCII: string encoding error" },
+        { "http://\226\152\131.net/", "no form in ASCII" }, -- a snowman
+        { "http://xn--a.\195\188/", "no form in ASCII" },
+        { "http://-\195\188/", "no form in ASCII" },
+        { "http://a\226\128\141b/", "no form in ASCII" }, -- a zero width joiner
+        { "http://a\239\188\143b/", "'/'" }, -- a full-width slash
+        { "http://\226\132\128.de/", "'/'" }, -- one character that means "a/c"
+        { "http://a\239\188\160b/", "'@'" }, -- a full-width at sign
+        { "http://\194\173/", "no name that could exist" }, -- a soft hyphen, which is nothing
+        { "http://\195\188..de/", "0 bytes between its dots" },
+        { "http://\195\188%2f/", "no form in ASCII" },
+        { "http://\239\188\145.0.0.1/", "IPv4 address in digits of another script" },
+        { "http://\239\188\145\239\188\146.1/", "four decimal parts" }, -- "12" full-width
+        { "http://" .. ("\195\188"):rep(60) .. "/", "no form in ASCII" }, -- too long a label
+        { "http://" .. ("\195\188."):rep(40) .. "/", "no form in ASCII" },
+        { "http://" .. ("\195\188"):rep(600) .. "/", "no name that could exist" },
         { "http://a!b/", "'!'" },
         { "http://a;b/", "';'" },
         { "http://a..b/", "0 bytes between its dots" },
@@ -222,6 +261,16 @@ describe("url.resolve", function()
     it("escapes what may not stand in a URL", function()
         assert.equal("http://h:81/a/%C3%A9?%5B1%5D",
             url.resolve("http://h:81/a/b?c#d", "\195\169?[1]"))
+    end)
+
+    it("reads hosts in other scripts than ASCII", function()
+        assert.equal("http://xn--9ca.fr:81/x", url.resolve("http://a/", "//\195\169.fr:81/x"))
+        assert.equal("http://u@xn--9ca.fr/?\37C3%A9",
+            url.resolve("http://a/b", "http://u@\195\169.fr/?\195\169"))
+        assert.equal("http://xn--bcher-kva.de/b", url.resolve("http://b\195\188cher.de/a", "b"))
+        local none, message = url.resolve("http://a/", "//\226\152\131/")
+        assert.is_nil(none)
+        assert.matches("no form in ASCII", message, 1, true)
     end)
 
     it("refuses bad references and bases", function()

@@ -246,7 +246,8 @@ local function connect_checked(call, addresses)
     if not hook then
         return connect_to(call, addresses)
     end
-    local allowed, err = guard.addresses(hook, call.backend, call.host, addresses, call.deadline)
+    local host = call.host:gsub("%.$", "") -- so that a hook knows the names it lists
+    local allowed, err = guard.addresses(hook, call.backend, host, addresses, call.deadline)
     if allowed then
         return connect_to(call, allowed)
     end

@@ -290,6 +290,7 @@ function M.new(opts, level)
         method = method,
         url = shown,
         origin = url.origin,
+        host = url.host,
         peer = url.peer,
         port = url.port,
         target = opts.absolute and opts.method ~= "CONNECT" and shown or target,

@@ -12,21 +12,23 @@ local DEFAULT_PORTS = { http = 80, https = 443 }
 ---@class moonwire.Url
 ---@field scheme "http"|"https"
 ---@field userinfo string? what stands before '@', as it was written
----@field host string lower case; an IPv6 address without brackets, with its %zone
+---@field host string lower case, other scripts than ASCII in their xn-- form; an IPv6 address
+---  without brackets, with its %zone: what is looked up and connected to
 ---@field host_kind "name"|"ipv4"|"ipv6"
 ---@field zone string? of an IPv6 address
 ---@field port integer the scheme's own where none was given
 ---@field path string without dot segments, "/" at least
 ---@field query string? without the '?'
 ---@field fragment string? without the '#'
----@field peer string the host without the dot of the DNS root: whom to connect to
+---@field peer string the host without the dot of the DNS root: who it is, for TLS and cookies
 ---@field origin string "http://host:port": what connections are shared by
 ---@field authority string the Host field's value: no default port, no zone
 ---@field target string path and query, as they stand in a request
 ---@field href string the whole URL without credentials and fragment, fit for a log
 
 --- Splits and checks an absolute URL. What may not stand in a path or query and has one meaning
---- only (non-ASCII bytes, quotes, brackets) is percent-encoded; what is there as %XX stays.
+--- only (non-ASCII bytes, quotes, brackets) is percent-encoded; what is there as %XX stays. A host name in
+--- another script than ASCII is read as UTF-8 and becomes its xn-- form (UTS 46, non-transitional).
 ---@param text string
 ---@return moonwire.Url? url
 ---@return string? message what is wrong with it, nil when nothing is

@@ -10,6 +10,8 @@ local LIBRARIES = {
     { "CARES", "ares.h", "-lcares", "libc-ares-dev", "c-ares-devel", "c-ares-dev", "c-ares" },
     { "URIPARSER", "uriparser/Uri.h", "-luriparser", "liburiparser-dev", "uriparser-devel",
         "uriparser-dev", "uriparser" },
+    { "LIBIDN2", "idn2.h", "-lidn2", "libidn2-dev", "libidn2-devel", "libidn2-dev", "libidn2" },
+    { "LIBPSL", "libpsl.h", "-lpsl", "libpsl-dev", "libpsl-devel", "libpsl-dev", "libpsl" },
     { "ZLIB", "zlib.h", "-lz", "zlib1g-dev", "zlib-devel", "zlib-dev", "zlib" },
     { "OPENSSL", "openssl/ssl.h", "-lssl", "libssl-dev", "openssl-devel", "openssl-dev",
         "openssl@3" },

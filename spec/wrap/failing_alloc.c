@@ -1,7 +1,8 @@
 /* failing_alloc.c - linked into a moonwire.core of its own in front of what
  * asks for memory: one wanted allocation fails, or it and all that follow, of
- * the core's own, of uriparser's in its name and, if wanted, of Lua's and
- * OpenSSL's. */
+ * the core's own, of uriparser's and libidn2's in its name and, if wanted, of
+ * Lua's and OpenSSL's. */
+#include <idn2.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <openssl/crypto.h>
@@ -149,6 +150,31 @@ void
 __wrap_uriFreeUriMembersA(UriUriA *uri)
 {
     uriFreeUriMembersMmA(uri, &uri_memory);
+}
+
+/* libidn2 asks malloc itself: what it gives counts as one block. */
+int __real_idn2_to_ascii_8z(const char *input, char **output, int flags);
+void __real_idn2_free(void *block);
+int __wrap_idn2_to_ascii_8z(const char *input, char **output, int flags);
+void __wrap_idn2_free(void *block);
+
+int
+__wrap_idn2_to_ascii_8z(const char *input, char **output, int flags)
+{
+    int err =
+        fails() ? IDN2_MALLOC : __real_idn2_to_ascii_8z(input, output, flags);
+
+    if (err == IDN2_OK)
+        state.live++;
+    return err;
+}
+
+void
+__wrap_idn2_free(void *block)
+{
+    if (block != NULL)
+        state.live--;
+    __real_idn2_free(block);
 }
 
 /* OpenSSL keeps some for ever, so a first use comes before any counting. */

@@ -1,21 +1,17 @@
 /* url.c - http URLs: text in, checked parts out. */
 #include "core/url.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include <uriparser/Uri.h>
-#include <uriparser/UriIp4.h>
 
 #include "core/err.h"
+#include "core/url_internal.h"
 
 enum {
-    PORT_MAX = 65535,
-    NAME_MAX_BYTES = 253, /* RFC 1035 section 2.3.4 */
-    LABEL_MAX_BYTES = 63
+    PORT_MAX = 65535
 };
 
 /* Where the text is built, with escapes written out. */
@@ -31,66 +27,41 @@ struct authority {
     struct mw_url_part port;
 };
 
-__attribute__((format(printf, 2, 3))) static int
-fail(struct mw_url *url, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(url->message, sizeof(url->message), format, args);
-    va_end(args);
-    return MW_EINVAL;
-}
-
-static bool
-is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool
-is_alpha(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool
-is_hex(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static char
-to_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 static int
 check_bytes(struct mw_url *url, const char *text, size_t len)
 {
     if (len == 0)
-        return fail(url, "it is empty");
+        return mw_url_fail(url, "it is empty");
     if (len > MW_URL_MAX)
-        return fail(url, "it is longer than %d bytes", MW_URL_MAX);
+        return mw_url_fail(url, "it is longer than %d bytes", MW_URL_MAX);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
 
         if (c == ' ')
-            return fail(url, "byte %zu is a space (write %%20)", i + 1);
+            return mw_url_fail(url, "byte %zu is a space (write %%20)", i + 1);
         if (c == '\\')
-            return fail(url, "byte %zu is a backslash (write %%5C)", i + 1);
+            return mw_url_fail(
+                url, "byte %zu is a backslash (write %%5C)", i + 1);
         if (c < 0x20 || c == 0x7f)
-            return fail(url, "byte %zu is a control character (0x%02x)", i + 1,
-                (unsigned int)c);
+            return mw_url_fail(url, "byte %zu is a control character (0x%02x)",
+                i + 1, (unsigned int)c);
         if (c == '%' &&
-            (len - i < 3 || !is_hex(text[i + 1]) || !is_hex(text[i + 2])))
-            return fail(url,
+            (len - i < 3 || !mw_is_hex(text[i + 1]) || !mw_is_hex(text[i + 2])))
+            return mw_url_fail(url,
                 "byte %zu is a '%%' without two hex digits behind it "
                 "(write %%25)",
                 i + 1);
     }
     return MW_OK;
+}
+
+static bool
+is_ascii(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] >= 0x80)
+            return false;
+    return true;
 }
 
 static void
@@ -106,7 +77,7 @@ put_lower(struct builder *out, const char *data, size_t len)
     struct mw_url_part part = {.data = out->data + out->len, .len = len};
 
     for (size_t i = 0; i < len; i++)
-        out->data[out->len++] = to_lower(data[i]);
+        out->data[out->len++] = mw_to_lower(data[i]);
     return part;
 }
 
@@ -138,9 +109,9 @@ scheme_len(const char *text, size_t len)
 {
     size_t i = 0;
 
-    if (len == 0 || !is_alpha(text[0]))
+    if (len == 0 || !mw_is_alpha(text[0]))
         return 0;
-    while (i < len && (is_alpha(text[i]) || is_digit(text[i]) ||
+    while (i < len && (mw_is_alpha(text[i]) || mw_is_digit(text[i]) ||
                           text[i] == '+' || text[i] == '-' || text[i] == '.'))
         i++;
     return i < len && text[i] == ':' ? i : 0;
@@ -155,8 +126,8 @@ fail_without_scheme(struct mw_url *url, const char *text, size_t len)
         len--;
     }
     if (len == 0 || len > 100 || memchr(text, '@', len) != NULL)
-        return fail(url, "it has no scheme: did you mean http://...?");
-    return fail(
+        return mw_url_fail(url, "it has no scheme: did you mean http://...?");
+    return mw_url_fail(
         url, "it has no scheme: did you mean http://%.*s?", (int)len, text);
 }
 
@@ -165,13 +136,13 @@ check_scheme(struct mw_url *url, const char *text, size_t len)
 {
     size_t n = scheme_len(text, len);
 
-    if (n == 0 || (n + 1 < len && is_digit(text[n + 1])))
+    if (n == 0 || (n + 1 < len && mw_is_digit(text[n + 1])))
         return fail_without_scheme(url, text, len);
     if ((n != 4 && n != 5) || strncasecmp(text, "https", n) != 0)
-        return fail(url, "the scheme \"%.*s\" is not http or https",
+        return mw_url_fail(url, "the scheme \"%.*s\" is not http or https",
             n > 40 ? 40 : (int)n, text);
     if (len - n < 3 || memcmp(text + n, "://", 3) != 0)
-        return fail(url, "there is no \"//\" behind the scheme");
+        return mw_url_fail(url, "there is no \"//\" behind the scheme");
     return MW_OK;
 }
 
@@ -186,7 +157,7 @@ split_authority(
     *out = (struct authority){0};
     if (at != NULL) {
         if (memchr(at + 1, '@', (size_t)(end - at - 1)) != NULL)
-            return fail(url,
+            return mw_url_fail(url,
                 "there are two '@' before the path (write %%40 in a password)");
         out->userinfo.data = text;
         out->userinfo.len = (size_t)(at - text);
@@ -196,10 +167,11 @@ split_authority(
     if (text < end && *text == '[') {
         colon = memchr(text, ']', (size_t)(end - text));
         if (colon == NULL)
-            return fail(url, "the '[' of the host has no ']'");
+            return mw_url_fail(url, "the '[' of the host has no ']'");
         colon++;
         if (colon < end && *colon != ':')
-            return fail(url, "there is something between ']' and the port");
+            return mw_url_fail(
+                url, "there is something between ']' and the port");
     } else {
         colon = memchr(text, ':', (size_t)(end - text));
         if (colon == NULL)
@@ -222,88 +194,19 @@ parse_port(struct mw_url *url, struct mw_url_part port)
     if (port.len == 0)
         return MW_OK;
     if (memchr(port.data, ':', port.len) != NULL)
-        return fail(url,
+        return mw_url_fail(url,
             "there are too many ':' in the host (an IPv6 address stands in "
             "brackets)");
     for (size_t i = 0; i < port.len; i++) {
-        if (!is_digit(port.data[i]))
-            return fail(url, "the port is not a number");
+        if (!mw_is_digit(port.data[i]))
+            return mw_url_fail(url, "the port is not a number");
         value = value * 10 + (port.data[i] - '0');
         if (value > PORT_MAX)
-            return fail(url, "the port is above %d", PORT_MAX);
+            return mw_url_fail(url, "the port is above %d", PORT_MAX);
     }
     if (value == 0)
-        return fail(url, "there is no port 0");
+        return mw_url_fail(url, "there is no port 0");
     url->port = value;
-    return MW_OK;
-}
-
-/* A last label of digits, or of 0x and hex digits, is meant as a number. */
-static bool
-is_numeric_label(const char *label, size_t len)
-{
-    size_t i = 0;
-    bool hex = len >= 2 && label[0] == '0' && (label[1] | 0x20) == 'x';
-
-    if (len == 0)
-        return false;
-    for (i = hex ? 2 : 0; i < len; i++)
-        if (hex ? !is_hex(label[i]) : !is_digit(label[i]))
-            return false;
-    return true;
-}
-
-static bool
-is_ipv4(const char *text, size_t len)
-{
-    unsigned char octets[4];
-    char copy[16];
-
-    if (len >= sizeof(copy))
-        return false;
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    return uriParseIpFourAddressA(octets, copy, copy + len) == URI_SUCCESS;
-}
-
-static int
-check_name(struct mw_url *url, const char *name, size_t len)
-{
-    const char *end = name + len;
-    const char *label = name;
-
-    if (name[len - 1] == '.') /* the root of the DNS */
-        end--;
-    if (end - name > NAME_MAX_BYTES || end == name)
-        return fail(url, "the host is no name that could exist");
-    for (const char *p = name; p <= end; p++) {
-        if (p == end || *p == '.') {
-            if (p == label || p - label > LABEL_MAX_BYTES)
-                return fail(url,
-                    "the host has a part of %d bytes between its dots (1 to "
-                    "%d are possible)",
-                    (int)(p - label), LABEL_MAX_BYTES);
-            if (p < end)
-                label = p + 1;
-        } else if ((unsigned char)*p >= 0x80) {
-            return fail(url,
-                "the host is not ASCII (write its xn-- form; IDNA is not built "
-                "in)");
-        } else if (*p == '%') {
-            return fail(url, "the host has a percent-encoded byte");
-        } else if (!is_alpha(*p) && !is_digit(*p) && *p != '-' && *p != '_') {
-            return fail(url, "the host has a '%c', which no name has", *p);
-        }
-    }
-    if (is_numeric_label(label, (size_t)(end - label))) {
-        if (*end == '.' && end < name + len)
-            return fail(url, "the host is an IPv4 address with a dot behind");
-        if (!is_ipv4(name, len))
-            return fail(url,
-                "the host ends in a number but is not an IPv4 address of four "
-                "decimal parts");
-        url->host_kind = MW_URL_IPV4;
-    }
     return MW_OK;
 }
 
@@ -321,22 +224,37 @@ put_ipv6(struct mw_url *url, struct builder *out, struct mw_url_part host)
         size_t zone_len = len - (size_t)(zone - text);
 
         if (memcmp(percent, "%25", 3) != 0 || zone_len == 0)
-            return fail(
+            return mw_url_fail(
                 url, "the zone of the IPv6 address must be written %%25zone");
         for (size_t i = 0; i < zone_len; i++)
-            if (!is_alpha(zone[i]) && !is_digit(zone[i]) &&
+            if (!mw_is_alpha(zone[i]) && !mw_is_digit(zone[i]) &&
                 strchr("-._~", zone[i]) == NULL)
-                return fail(url, "the zone of the IPv6 address is not a name");
+                return mw_url_fail(
+                    url, "the zone of the IPv6 address is not a name");
         url->zone.data = zone;
         url->zone.len = zone_len;
         len = (size_t)(percent - text);
     }
     if (len > 0 && (*text | 0x20) == 'v') /* IPvFuture, of no use as yet */
-        return fail(url, "the host in brackets is not an IPv6 address");
+        return mw_url_fail(url, "the host in brackets is not an IPv6 address");
     put(out, "[", 1);
     url->host = put_lower(out, text, len);
     put(out, "]", 1);
     return MW_OK;
+}
+
+static int
+put_name(struct mw_url *url, struct builder *out, struct mw_url_part name)
+{
+    char *to = out->data + out->len;
+    size_t len = 0;
+    int err = mw_url_put_name(url, name.data, name.len, to, &len);
+
+    if (err == MW_OK) {
+        url->host = (struct mw_url_part){to, len};
+        out->len += len;
+    }
+    return err;
 }
 
 static int
@@ -351,7 +269,7 @@ put_authority(
     if (err != MW_OK)
         return err;
     if (parts.host.len == 0)
-        return fail(url, "it has no host");
+        return mw_url_fail(url, "it has no host");
     if (parts.userinfo.len > 0) {
         url->userinfo =
             put_escaped(out, parts.userinfo.data, parts.userinfo.len);
@@ -360,8 +278,7 @@ put_authority(
     if (parts.host.data[0] == '[') {
         err = put_ipv6(url, out, parts.host);
     } else {
-        err = check_name(url, parts.host.data, parts.host.len);
-        url->host = put_lower(out, parts.host.data, parts.host.len);
+        err = put_name(url, out, parts.host);
     }
     if (err == MW_OK && parts.port.len > 0) {
         put(out, ":", 1);
@@ -432,11 +349,11 @@ check_with_uriparser(struct mw_url *url, const char *text, size_t len)
         return MW_ENOMEM;
     if (url->host_kind == MW_URL_IPV6 && where != NULL &&
         where <= url->host.data + url->host.len)
-        return fail(url, "the host in brackets is not an IPv6 address");
+        return mw_url_fail(url, "the host in brackets is not an IPv6 address");
     if (where != NULL && where < text + len)
-        return fail(
+        return mw_url_fail(
             url, "a '%c' may not stand where it does (RFC 3986)", *where);
-    return fail(url, "it is not a URL (RFC 3986)");
+    return mw_url_fail(url, "it is not a URL (RFC 3986)");
 }
 
 int
@@ -481,21 +398,47 @@ mw_url_parse(struct mw_url *url, const char *text, size_t len, char *room)
     return err;
 }
 
-/* Puts a URL reference with its authority, if it has one, as it is. */
-static struct mw_url_part
-put_reference(struct builder *out, const char *text, size_t len)
+/* Puts the authority of a URL reference as it is, but for a host in another
+ * script than ASCII, which uriparser would not read. */
+static int
+put_raw_authority(
+    struct mw_url *url, struct builder *out, const char *text, size_t len)
 {
-    struct mw_url_part part = {.data = out->data + out->len};
-    size_t at = scheme_len(text, len);
+    const char *at = memrchr(text, '@', len);
+    size_t host = at != NULL ? (size_t)(at + 1 - text) : 0;
+    size_t end = find_end(text, host, len, ":[");
+    int err = MW_OK;
 
+    put_escaped(out, text, host);
+    if (is_ascii(text + host, end - host))
+        put(out, text + host, end - host);
+    else
+        err = put_name(url, out, (struct mw_url_part){text + host, end - host});
+    put(out, text + end, len - end);
+    return err;
+}
+
+static int
+put_reference(struct mw_url *url, struct builder *out, const char *text,
+    size_t len, struct mw_url_part *part)
+{
+    size_t at = scheme_len(text, len);
+    size_t end;
+    int err = MW_OK;
+
+    part->data = out->data + out->len;
     if (at > 0)
         at++;
-    if (len - at >= 2 && text[at] == '/' && text[at + 1] == '/')
-        at = find_end(text, at + 2, len, "/?#");
     put(out, text, at);
+    if (len - at >= 2 && text[at] == '/' && text[at + 1] == '/') {
+        end = find_end(text, at + 2, len, "/?#");
+        put(out, "//", 2);
+        err = put_raw_authority(url, out, text + at + 2, end - at - 2);
+        at = end;
+    }
     put_escaped(out, text + at, len - at);
-    part.len = (size_t)(out->data + out->len - part.data);
-    return part;
+    part->len = (size_t)(out->data + out->len - part->data);
+    return err;
 }
 
 static int
@@ -510,7 +453,7 @@ parse_reference(struct mw_url *url, UriUriA *uri, struct mw_url_part part,
         return MW_OK;
     if (err == URI_ERROR_MALLOC)
         return MW_ENOMEM;
-    return fail(url, "the %s is not a URL (RFC 3986)", which);
+    return mw_url_fail(url, "the %s is not a URL (RFC 3986)", which);
 }
 
 /* Writes a resolved URL behind what stands in `room`. */
@@ -535,7 +478,7 @@ write_resolved(struct mw_url *url, UriUriA *base, UriUriA *ref,
         return MW_OK;
     return err == URI_ERROR_MALLOC
                ? MW_ENOMEM
-               : fail(url, "the base is not an absolute URL");
+               : mw_url_fail(url, "the base is not an absolute URL");
 }
 
 int
@@ -556,9 +499,11 @@ mw_url_resolve(struct mw_url *url, const char *base, size_t base_len,
         err = check_bytes(url, ref, ref_len);
     if (err != MW_OK)
         return err;
-    base_part = put_reference(&build, base, base_len);
-    ref_part = put_reference(&build, ref, ref_len);
-    err = parse_reference(url, &base_uri, base_part, "base");
+    err = put_reference(url, &build, base, base_len, &base_part);
+    if (err == MW_OK)
+        err = put_reference(url, &build, ref, ref_len, &ref_part);
+    if (err == MW_OK)
+        err = parse_reference(url, &base_uri, base_part, "base");
     if (err != MW_OK)
         return err;
     err = parse_reference(url, &ref_uri, ref_part, "reference");

@@ -1,4 +1,5 @@
-/* url.h - http URLs: text in, checked parts out (RFC 3986, uriparser).  It
+/* url.h - http URLs: text in, checked parts out (RFC 3986, uriparser;
+ * host names in other scripts than ASCII: UTS 46, libidn2).  It
  * never opens anything, and never repairs what could be read in two ways. */
 #ifndef MW_CORE_URL_H
 #define MW_CORE_URL_H
@@ -9,8 +10,9 @@
 #define MW_URL_MAX 65536
 
 /* How much memory the functions below need for texts of `len` bytes together:
- * each byte may become "%XX", and a resolved URL stands behind its parts. */
-#define MW_URL_ROOM(len) (6 * (len) + 32)
+ * each byte may become "%XX", the xn-- form of a host may be longer than the
+ * host, and a resolved URL stands behind its parts. */
+#define MW_URL_ROOM(len) (6 * (len) + 3 * 256 + 32)
 
 enum mw_url_host {
     MW_URL_NAME,
@@ -29,7 +31,7 @@ struct mw_url_part {
 struct mw_url {
     struct mw_url_part scheme;   /* "http" or "https", lower case */
     struct mw_url_part userinfo; /* without the '@' */
-    struct mw_url_part host;     /* lower case, without the brackets */
+    struct mw_url_part host;     /* lower case, ASCII, without brackets */
     struct mw_url_part zone;     /* of an IPv6 address */
     struct mw_url_part path;     /* without dot segments; may be empty */
     struct mw_url_part query;    /* without the '?' */

@@ -127,5 +127,7 @@ luaopen_moonwire_core(lua_State *L)
     mwL_open_tls(L);
     mwL_open_dns(L);
     mwL_open_digest(L);
+    mwL_open_psl(L);
+    mwL_open_file(L);
     return 1;
 }

@@ -7,7 +7,7 @@
 /* Room for most URLs; a longer one borrows memory from Lua's collector, so
  * that nothing is lost when a string can't be made. */
 enum {
-    STACK_ROOM = 2048
+    STACK_ROOM = 3072
 };
 
 static char *

@@ -91,5 +91,7 @@ void mwL_open_tcp(lua_State *L);
 void mwL_open_tls(lua_State *L);
 void mwL_open_dns(lua_State *L);
 void mwL_open_digest(lua_State *L);
+void mwL_open_psl(lua_State *L);
+void mwL_open_file(lua_State *L);
 
 #endif

@@ -499,7 +499,7 @@ function H1:exchange_bytes() end
 
 -- Values -----------------------------------------------------------------------------------------
 
---- Splits and checks a URL (uriparser, HTTP-RULES 1.17): {scheme, userinfo?, host, port?, path,
+--- Splits and checks a URL (uriparser, libidn2, HTTP-RULES 1.17): {scheme, userinfo?, host, port?, path,
 --- query?, fragment?, host_kind = "name"|"ipv4"|"ipv6"}.
 ---@return table? parts
 ---@return string? message
@@ -507,6 +507,25 @@ function core.parse_url(url) end
 --- RFC 3986 section 5.2 reference resolution.
 ---@return string? url, string? message
 function core.resolve_url(base, reference) end
+--- The newest list of public suffixes there is (libpsl): the system's, or the one built into libpsl.
+---@return moonwire.core.PublicSuffixes? suffixes nil where there is none
+function core.public_suffixes() end
+
+---@class moonwire.core.PublicSuffixes
+local PublicSuffixes = {}
+
+--- The part of a host name that somebody has registered: "example.co.uk" of "www.example.co.uk".
+---@param name string in lower case, no numeric address, without a dot at its end
+---@return string? name nil: it is a public suffix itself
+function PublicSuffixes:registered(name) end
+
+--- Makes `data` the content of a file, of mode 0600, at once for whoever reads it.
+---@param path string
+---@param data string
+---@return true? done
+---@return integer? code
+function core.replace_file(path, data) end
+
 --- A numeric address in the one way of writing it; an IPv4-mapped IPv6 address is the IPv4 address
 --- that it stands for.
 ---@return string? address nil: it is none

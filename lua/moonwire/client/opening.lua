@@ -47,7 +47,7 @@ local function open(s, backend, call, tls, dial)
     if call.path then
         stream, err = dialer.connect_path(backend, call.path, limit, call.dialing, call.pool)
     else
-        stream, err = dialer.connect(backend, data.peer, data.port, limit, call.dialing,
+        stream, err = dialer.connect(backend, data.host, data.port, limit, call.dialing,
             call.pool)
     end
     if not stream then
