@@ -449,6 +449,30 @@ describe("client", function()
         assert.equal("1 1", #logs[1].heads .. " " .. #logs[2].heads)
     end)
 
+    it("keeps the dot of the DNS root for the lookup alone", function()
+        local asked = {}
+        with_client({ on_resolve = function(host)
+            asked[#asked + 1] = host
+            return true
+        end }, function(client, m, log)
+            m:hosts { ["far."] = { "127.0.0.1" } } -- and no "far"
+            assert.equal("ok", assert(client:get "http://far./"):text())
+            assert.equal("ok", assert(client:get "http://far/"):text()) -- the same connection
+            assert.equal(1, client:stats().opened)
+            assert.same({ "far" }, asked)
+            assert.matches("\r\nHost: far.\r\n", log.heads[1], 1, true)
+        end)
+    end)
+
+    it("sends the path as it is when told to", function()
+        with_client(nil, function(client, _, log)
+            assert(client:get("http://h/a/../b", { raw_target = true })):text()
+            assert(client:get "http://h/a/../b"):text()
+            assert.matches("^GET /a/../b HTTP", log.heads[1])
+            assert.matches("^GET /b HTTP", log.heads[2])
+        end)
+    end)
+
     it("says what a request asks for: one connection of its own, trailers", function()
         with_client(nil, function(client, _, log)
             local response = assert(client:get("http://h/", { close = true, trailers = true }))

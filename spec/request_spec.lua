@@ -106,6 +106,17 @@ describe("request.new", function()
         end
     end)
 
+    it("sends a path with its dot segments when told to", function()
+        local request = requests.new { url = "http://a/b/../c/./d?x", raw_target = true }
+        assert.equal("/b/../c/./d?x", request.target)
+        assert.equal("/b/../c/./d?x", request:with { method = "HEAD" }.target)
+        assert.equal("/c/d?x", request:with { raw_target = false }.target)
+        assert.equal("/c/d?x", requests.new { url = "http://a/b/../c/./d?x" }.target)
+        assert.has_error(function()
+            requests.new { url = "http://a/", raw_target = "yes" }
+        end, "bad argument 'raw_target' (boolean expected, got string)")
+    end)
+
     it("asks for trailers when told to, and names that in Connection", function()
         local request = requests.new { url = "http://a/", trailers = true }
         for _, asking in ipairs { request, request:with { method = "POST" } } do

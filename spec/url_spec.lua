@@ -64,6 +64,10 @@ describe("url.parse", function()
         end)
     end
 
+    it("leaves dot segments where they are wanted", function()
+        assert.equal("/a/../b/./%2e%2e?x", url.parse("http://h/a/../b/./%2e%2e?x", true).target)
+    end)
+
     it("keeps the zone for connecting and out of the Host field", function()
         assert.equal("fe80::1%eth0 ipv6 eth0",
             fields("http://[fe80::1%25eth0]/", "host", "host_kind", "zone"))

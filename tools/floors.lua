@@ -239,6 +239,7 @@ local lua_floors = {
     { "^moonwire%.date$", 1, "value" }, { "^moonwire%.base64$", 1, "value" },
     { "^moonwire%.secrets$", 1, "value" },
     { "^moonwire%.body%.", 1.3, "value" }, { "^moonwire%.body$", 1.4, "value" },
+    { "^moonwire%.cookies%.", 1.3, "value" }, { "^moonwire%.cookies$", 1.4, "value" },
     { "^moonwire%.request$", 1.5, "value" },
     { "^moonwire%.auth%.", 1.6, "value" }, { "^moonwire%.auth$", 1.7, "value" },
     { "^moonwire%.backend%.", 2.1 }, { "^moonwire%.backend$", 2.2 },
@@ -273,9 +274,9 @@ local of_nginx = { ["resty.core.base"] = true, ["ngx.semaphore"] = true, ["ngx.s
 -- What examples and the benchmark's scripts, as users write them, may require of moonwire.
 local public = {
     moonwire = true, ["moonwire.http"] = true, ["moonwire.request"] = true,
-    ["moonwire.headers"] = true, ["moonwire.body"] = true, ["moonwire.net"] = true,
-    ["moonwire.auth"] = true,
-    ["moonwire.connection"] = true, ["moonwire.pool"] = true, ["moonwire.resty"] = true,
+    ["moonwire.headers"] = true, ["moonwire.body"] = true, ["moonwire.cookies"] = true,
+    ["moonwire.auth"] = true, ["moonwire.net"] = true, ["moonwire.connection"] = true,
+    ["moonwire.pool"] = true, ["moonwire.resty"] = true,
     ["moonwire.testing"] = true, ["moonwire.testing.mock"] = true,
     ["moonwire.testing.server"] = true,
 }

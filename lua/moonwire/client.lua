@@ -170,6 +170,7 @@ local function make_request(self, method, url, opts, level)
         upgrade = opts.upgrade,
         close = opts.close,
         trailers = opts.trailers,
+        raw_target = opts.raw_target,
     }, level + 1))
 end
 
@@ -205,10 +206,12 @@ end
 ---@field close boolean? the connection serves this request only
 ---@field trailers boolean? ask for fields behind the response's body: see response.trailers
 ---@field auth moonwire.AuthOption|nil who is asking; false: nobody, whatever the client has
+---@field raw_target boolean? the path goes out with its dot segments, as in "/a/../b"
 ---@field redirect boolean|integer|moonwire.RedirectOptions|nil whether responses that lead on are
 ---  followed, and how many: 10; false or 0: none
 ---@field retry boolean|moonwire.RetryOptions|nil a policy for what fails; false: never send a
 ---  request twice, however harmless that is
+---@field cookies table<string, string|number>? sent with this request, on the first origin only
 ---@field max_body integer? a longer body is an error of kind "limit"
 ---@field unix_socket string? path of the socket to connect to, whatever the URL's host
 ---@field tls moonwire.TlsOptions? they replace the client's of the same name
@@ -418,6 +421,8 @@ local client = {}
 ---@field auth moonwire.AuthOption|nil as for a request; for every origin that its script asks
 ---@field redirect boolean|integer|moonwire.RedirectOptions|nil as for a request
 ---@field retry boolean|moonwire.RetryOptions|nil as for a request
+---@field cookies boolean|moonwire.CookieJar|nil true: what responses set goes into a jar of this
+---  client, and from there to where it belongs; or a jar of moonwire.cookies
 ---@field tls moonwire.TlsOptions? for https: who is trusted, what is shown
 ---@field limits table? on what a peer may send: {head_bytes, header_count, chunk_overhead, ...}
 ---@field compat {obs_fold: boolean?}? what is taken from a peer although it is wrong: obs_fold, a

@@ -56,6 +56,7 @@ end
 ---@field expect boolean|integer|nil true: ask the server before the body is sent ("Expect:
 ---  100-continue"); a number: if the body has so many bytes, or nobody knows how many
 ---@field upgrade string? protocols to offer, "websocket" or "h2c, foo/2": see response:upgrade()
+---@field raw_target boolean? the path goes out with its dot segments, as in "/a/../b"
 ---@field absolute boolean? the request line says the whole URL, as a proxy for http wants it
 
 ---@class moonwire.Request
@@ -254,6 +255,8 @@ local function check_opts(opts, level)
         errors.argument(level + 1, "expect", "true, false or a number of bytes", expect)
     elseif opts.upgrade ~= nil and type(opts.upgrade) ~= "string" then
         errors.argument(level + 1, "upgrade", "string", opts.upgrade)
+    elseif opts.raw_target ~= nil and type(opts.raw_target) ~= "boolean" then
+        errors.argument(level + 1, "raw_target", "boolean", opts.raw_target)
     end
 end
 
@@ -266,7 +269,7 @@ local function parse_place(opts, level)
         end
         return { authority = authority }, authority, "", authority
     end
-    local url, problem = urls.parse(opts.url)
+    local url, problem = urls.parse(opts.url, opts.raw_target)
     if not url then
         error("bad argument 'url' (" .. tostring(problem) .. ")", level + 1)
     end
@@ -302,7 +305,10 @@ function M.new(opts, level)
         upgrade = opts.upgrade,
         headers = headers_for(given, url, body, level),
         idempotent = IDEMPOTENT[method] or false,
-        given = { headers = given, url = opts.url, target = opts.target, query = query },
+        given = {
+            headers = given, url = opts.url, target = opts.target, query = query,
+            raw_target = opts.raw_target and true or false,
+        },
     }
     data.repeatable = data.idempotent or data.headers:has "idempotency-key"
     local framing = framing_of(body)
@@ -368,6 +374,10 @@ function methods:with(changes)
     if upgrade == nil then
         upgrade = data.upgrade
     end
+    local raw_target = changes.raw_target
+    if raw_target == nil then
+        raw_target = data.given.raw_target
+    end
     local absolute = changes.absolute
     if absolute == nil then
         absolute = data.absolute
@@ -387,6 +397,7 @@ function methods:with(changes)
         expect = expect,
         upgrade = upgrade or nil,
         absolute = absolute,
+        raw_target = raw_target,
     }, 2))
 end
 

@@ -17,7 +17,7 @@ local DEFAULT_PORTS = { http = 80, https = 443 }
 ---@field host_kind "name"|"ipv4"|"ipv6"
 ---@field zone string? of an IPv6 address
 ---@field port integer the scheme's own where none was given
----@field path string without dot segments, "/" at least
+---@field path string "/" at least
 ---@field query string? without the '?'
 ---@field fragment string? without the '#'
 ---@field peer string the host without the dot of the DNS root: who it is, for TLS and cookies
@@ -27,16 +27,18 @@ local DEFAULT_PORTS = { http = 80, https = 443 }
 ---@field href string the whole URL without credentials and fragment, fit for a log
 
 --- Splits and checks an absolute URL. What may not stand in a path or query and has one meaning
---- only (non-ASCII bytes, quotes, brackets) is percent-encoded; what is there as %XX stays. A host name in
---- another script than ASCII is read as UTF-8 and becomes its xn-- form (UTS 46, non-transitional).
+--- only (non-ASCII bytes, quotes, brackets) is percent-encoded; what is there as %XX stays. A host
+--- name in another script than ASCII is read as UTF-8 and becomes its xn-- form (UTS 46,
+--- non-transitional).
 ---@param text string
+---@param raw boolean? leave dot segments in the path, as in "/a/../b"
 ---@return moonwire.Url? url
 ---@return string? message what is wrong with it, nil when nothing is
-function url.parse(text)
+function url.parse(text, raw)
     if type(text) ~= "string" then
         errors.argument(2, "url", "string", text)
     end
-    local parts, message = core.parse_url(text)
+    local parts, message = core.parse_url(text, raw)
     if not parts then
         return nil, message
     end

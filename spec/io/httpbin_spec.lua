@@ -201,6 +201,20 @@ describe("moonwire against httpbin", function()
         end, {})
     end)
 
+    it("keeps cookies in a jar, and drops those that httpbin deletes", function()
+        with_client(function(client)
+            local function seen(path, opts)
+                return assert(client:get(path, opts)):json().cookies
+            end
+            assert.same({ a = "1", b = "x y" }, seen "cookies/set?a=1&b=x%20y")
+            assert.same({ a = "1", b = "x y" }, seen "cookies")
+            assert.same({ a = "0", b = "x y", c = "3" },
+                seen("cookies", { cookies = { a = "0", c = "3" } }))
+            assert.same({ b = "x y" }, seen "cookies/delete?a")
+            assert.same({ b = "2" }, seen "cookies/set/b/2")
+        end, { base_url = url, timeout = 20, cookies = true })
+    end)
+
     it("says what is no JSON", function()
         with_client(function(client)
             local value, err = assert(client:get "html"):json()

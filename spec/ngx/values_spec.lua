@@ -3,6 +3,7 @@ local compare = require "spec.support.compare"
 
 compare.declare({ describe = describe, it = it, setup = setup, teardown = teardown }, {
     "spec/url_spec.lua",
+    "spec/cookies_spec.lua",
     "spec/headers_spec.lua",
     "spec/request_spec.lua",
     "spec/error_spec.lua",

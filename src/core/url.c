@@ -357,7 +357,8 @@ check_with_uriparser(struct mw_url *url, const char *text, size_t len)
 }
 
 int
-mw_url_parse(struct mw_url *url, const char *text, size_t len, char *room)
+mw_url_parse(struct mw_url *url, const char *text, size_t len, bool keep_dots,
+    char *room)
 {
     struct builder out = {.data = room};
     size_t at;
@@ -392,7 +393,7 @@ mw_url_parse(struct mw_url *url, const char *text, size_t len, char *room)
         url->fragment = put_escaped(&out, text + end + 1, len - end - 1);
     }
     err = check_with_uriparser(url, room, out.len);
-    if (err == MW_OK)
+    if (err == MW_OK && !keep_dots)
         url->path.len =
             remove_dots(room + (url->path.data - room), url->path.len);
     return err;

@@ -4,6 +4,7 @@
 #ifndef MW_CORE_URL_H
 #define MW_CORE_URL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The longest URL that is looked at. */
@@ -33,7 +34,7 @@ struct mw_url {
     struct mw_url_part userinfo; /* without the '@' */
     struct mw_url_part host;     /* lower case, ASCII, without brackets */
     struct mw_url_part zone;     /* of an IPv6 address */
-    struct mw_url_part path;     /* without dot segments; may be empty */
+    struct mw_url_part path;     /* may be empty */
     struct mw_url_part query;    /* without the '?' */
     struct mw_url_part fragment; /* without the '#' */
     int port;                    /* -1: none was given */
@@ -41,10 +42,12 @@ struct mw_url {
     char message[192]; /* after a failure: what is wrong, for a person */
 };
 
-/* Splits and checks an absolute http or https URL.  The parts live in `room`,
- * of MW_URL_ROOM(len) bytes.  Returns MW_OK; MW_EINVAL, with a message; or
+/* Splits and checks an absolute http or https URL.  Dot segments of its path
+ * are removed unless they are to be kept.  The parts live in `room`, of
+ * MW_URL_ROOM(len) bytes.  Returns MW_OK; MW_EINVAL, with a message; or
  * MW_ENOMEM. */
-int mw_url_parse(struct mw_url *url, const char *text, size_t len, char *room);
+int mw_url_parse(struct mw_url *url, const char *text, size_t len,
+    bool keep_dots, char *room);
 
 /* Resolves a reference against a base URL (RFC 3986 section 5.2).  The result,
  * of `*out_len` bytes, is at `out`, which points into `room`, of

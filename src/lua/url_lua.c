@@ -37,7 +37,7 @@ push_failure(lua_State *L, const struct mw_url *url, int err)
     return 2;
 }
 
-/* core.parse_url(url) -> parts | nil, message */
+/* core.parse_url(url, keep_dots?) -> parts | nil, message */
 static int
 l_parse_url(lua_State *L)
 {
@@ -51,7 +51,7 @@ l_parse_url(lua_State *L)
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
     char *room = find_room(L, stack, len > MW_URL_MAX ? 0 : len);
-    int err = mw_url_parse(&url, text, len, room);
+    int err = mw_url_parse(&url, text, len, lua_toboolean(L, 2), room);
 
     if (err != MW_OK)
         return push_failure(L, &url, err);

@@ -499,15 +499,17 @@ function H1:exchange_bytes() end
 
 -- Values -----------------------------------------------------------------------------------------
 
---- Splits and checks a URL (uriparser, libidn2, HTTP-RULES 1.17): {scheme, userinfo?, host, port?, path,
---- query?, fragment?, host_kind = "name"|"ipv4"|"ipv6"}.
+--- Splits and checks a URL (uriparser, libidn2, HTTP-RULES 1.17): {scheme, userinfo?, host, port?,
+--- path, query?, fragment?, host_kind = "name"|"ipv4"|"ipv6"}.
+---@param url string
+---@param keep_dots boolean? leave dot segments in the path
 ---@return table? parts
 ---@return string? message
-function core.parse_url(url) end
+function core.parse_url(url, keep_dots) end
 --- RFC 3986 section 5.2 reference resolution.
 ---@return string? url, string? message
 function core.resolve_url(base, reference) end
---- The newest list of public suffixes there is (libpsl): the system's, or the one built into libpsl.
+--- The newest list of public suffixes there is: the system's, or the one built into libpsl.
 ---@return moonwire.core.PublicSuffixes? suffixes nil where there is none
 function core.public_suffixes() end
 

@@ -29,7 +29,7 @@ local COMPAT = { obs_fold = true }
 -- What makes the request, and how it is sent.
 local CONTENT = {
     headers = true, query = true, body = true, json = true, form = true, multipart = true,
-    expect = true, upgrade = true, close = true, trailers = true,
+    expect = true, upgrade = true, close = true, trailers = true, raw_target = true,
 }
 local SENDING = {
     timeout = true, max_body = true, unix_socket = true, on_informational = true, progress = true,
@@ -176,6 +176,7 @@ end
 ---@field auth moonwire.Auth|false
 ---@field auth_kept table? what its requests have learned: see client/auth.lua
 ---@field retry_tokens number? repetitions that its policies may still make
+---@field cookies moonwire.CookieJar|false
 ---@field tls moonwire.client.Tls
 ---@field dialing moonwire.dial.Options?
 

@@ -230,8 +230,9 @@ function redirect.follow(job, request, response, go)
         end
         if response.head:has "set-cookie" and job.settings.cookies then
             seen = {} -- whoever was refused without a cookie may be let in with it
+        else
+            seen[request.method .. " " .. request.url] = true
         end
-        seen[request.method .. " " .. request.url] = true
         if seen[next_one.method .. " " .. next_one.url] then
             return fail(response, ("the redirects go round in a circle: %s leads to %s again"):
                 format(secrets.url(request.url), secrets.url(next_one.url)))

@@ -195,6 +195,25 @@ local function show_headers(_, request, respond)
     return respond(200, { headers = header_table(request.headers) })
 end
 
+local function show_cookies(_, request, respond)
+    local found = {}
+    for pair in (request.headers:get("Cookie") or ""):gmatch "[^;]+" do
+        local name, value = pair:match "^%s*([^=]+)=(.*)$"
+        if name then
+            found[name] = value
+        end
+    end
+    return respond(200, { cookies = found })
+end
+
+local function set_cookies(_, request, respond)
+    local fields = { { "Location", "/cookies" } }
+    for name, value in each(request.args) do
+        fields[#fields + 1] = { "Set-Cookie", ("%s=%s; Path=/"):format(name, tostring(value)) }
+    end
+    return respond(302, "", fields)
+end
+
 local function gzip(server, request, respond)
     local answer = described(server, request)
     answer.gzipped = true
@@ -227,9 +246,10 @@ end
 
 local function index(_, _, respond)
     return respond(200, "moonwire's loopback server: /get /post /put /patch /delete /anything "
-        .. "/status/N /bytes/N /stream/N /drip /delay/N /chunked /redirect/N /headers /gzip "
-        .. "/upload /echo /basic-auth/USER/PASSWORD /bearer "
-        .. "/digest-auth/QOP/USER/PASSWORD[/ALGORITHM]\n", { ["Content-Type"] = "text/plain" })
+        .. "/status/N /bytes/N /stream/N /drip /delay/N /chunked /redirect/N /cookies "
+        .. "/cookies/set?NAME=VALUE /headers /gzip /upload /echo /basic-auth/USER/PASSWORD "
+        .. "/bearer /digest-auth/QOP/USER/PASSWORD[/ALGORITHM]\n",
+        { ["Content-Type"] = "text/plain" })
 end
 
 local READ = { GET = true, HEAD = true }
@@ -252,6 +272,8 @@ local routes = {
     { "^/delay/([%d.]+)$", nil, delay },
     { "^/chunked$", READ, chunked },
     { "^/redirect/(%d+)$", READ, redirect },
+    { "^/cookies$", READ, show_cookies },
+    { "^/cookies/set$", READ, set_cookies },
     { "^/headers$", READ, show_headers },
     { "^/gzip$", READ, gzip },
     { "^/upload$", SEND, upload },
