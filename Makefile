@@ -3,6 +3,7 @@
 #   make            core.so, the command, libmoonwire, below build/
 #   make demo       installs what is missing, builds, shows moonwire at work
 #   make test       the same, then every spec; SPEC=spec/core runs a part
+#                   (SPEC_JOBS=n: so many files at once; else one for each processor)
 #                   (LUA_DIR=.deps/luajit BUILD=build/stock: with the LuaJIT of tools/luajit)
 #   make demo-nginx the gateway of examples/nginx in an nginx, until Ctrl-C
 #   make check      lint, format, warnings of gcc and clang, cppcheck, floors, globals

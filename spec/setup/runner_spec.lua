@@ -1,4 +1,4 @@
--- tools/spec: what counts as passed and as failed, and the line it closes with.
+-- tools/spec: what counts as passed and as failed, what runs beside what, the line it closes with.
 
 local tree = dofile("spec/support/tree.lua")
 
@@ -15,7 +15,7 @@ describe("tools/spec", function()
         t:remove()
     end)
 
-    local command = "SPEC_TIMEOUT=2 MOONWIRE_SAN= MOONWIRE_LUAJIT=luajit tools/spec"
+    local command = "SPEC_JOBS=2 SPEC_TIMEOUT=2 MOONWIRE_SAN= MOONWIRE_LUAJIT=luajit tools/spec"
 
     -- Runs the file as a spec of its own project; the last line and the status come back.
     local function spec(text)
@@ -65,6 +65,105 @@ end)
             local last, status = spec(text)
             assert.equal("0 passed, 1 failed", last)
             assert.equal(1, status)
+        end)
+    end
+
+    it("counts what fails in each of the files, and names them in their order", function()
+        t:write("spec/c_spec.lua", 'it("c", function() end) it("d", function() error("oh") end)\n')
+        t:write("spec/b_spec.lua", 'it("b", function() end)\n')
+        local last, status, output = spec('it("a", function() os.exit(3) end)\n')
+        assert.equal("2 passed, 2 failed", last)
+        assert.equal(1, status)
+        assert.matches("\nfailed in: spec/a_spec.lua spec/c_spec.lua\n", output, 1, true)
+    end)
+
+    -- Passes when the other one has begun, or does so within some hundredths of a second.
+    local MEETING = [[
+        it("meets the other one", function()
+            local me, other = "%s", "%s"
+            io.open(me .. ".here", "w"):close()
+            for _ = 1, %d do
+                if io.open(other .. ".here") then return end
+                os.execute("sleep 0.01")
+            end
+            error("nobody came")
+        end)
+    ]]
+
+    local function meeting(one, other, tries)
+        for name, whom in pairs({ [one] = other, [other] = one }) do
+            t:write("spec/" .. name .. "_spec.lua", MEETING:format((name:gsub("/", ".")),
+                (whom:gsub("/", ".")), tries))
+        end
+    end
+
+    it("runs two files at once", function()
+        meeting("a", "b", 150)
+        assert.equal("2 passed, 0 failed", (spec()))
+    end)
+
+    it("runs one after the other where there is one job", function()
+        meeting("a", "b", 5)
+        local _, output = t:run("SPEC_JOBS=1 " .. command:gsub("SPEC_JOBS=2 ", ""))
+        assert.matches("\n1 passed, 1 failed\n$", output)
+        assert.matches("failed in: spec/a_spec.lua\n", output, 1, true)
+    end)
+
+    it("runs what measures with nothing beside it", function()
+        meeting("load/a", "load/b", 5)
+        assert.equal("1 passed, 1 failed", (spec()))
+    end)
+
+    it("runs what measures after all others", function()
+        meeting("load/a", "b", 5)
+        local _, _, output = spec()
+        assert.matches("failed in: spec/b_spec.lua\n1 passed, 1 failed\n$", output)
+    end)
+
+    it("gives a spec that runs it one job", function()
+        assert.equal("1 passed, 0 failed",
+            (spec('it("a", function() assert.equal("1", os.getenv("SPEC_JOBS")) end)\n')))
+    end)
+
+    it("keeps together what a file prints", function()
+        for _, name in ipairs({ "a", "b", "c", "d" }) do
+            t:write("spec/" .. name .. "_spec.lua", ([[
+                it("prints", function()
+                    for i = 1, 2000 do
+                        io.stdout:setvbuf("no")
+                        io.stdout:write("from %s\n")
+                    end
+                end)
+            ]]):format(name))
+        end
+        local _, _, output = spec()
+        local changes, last = 0, nil
+        for name in output:gmatch("from (%l)\n") do
+            changes = changes + (name == last and 0 or 1)
+            last = name
+        end
+        assert.equal(4, changes)
+        assert.equal(8000, select(2, output:gsub("from %l\n", "")))
+    end)
+
+    for name in pairs({ INT = true, TERM = true }) do
+        it("ends all that it started at SIG" .. name, function()
+            for _, file in ipairs({ "a", "b" }) do
+                t:write("spec/" .. file .. "_spec.lua", ([[
+                    it("hangs", function()
+                        os.execute("exec >%s.pid; echo $PPID")
+                        while true do end
+                    end)
+                ]]):format(file))
+            end
+            local _, output = t:run(([[true
+                env --default-signal %s &
+                until [ -s a.pid ] && [ -s b.pid ]; do sleep 0.01; done
+                kill -%s $! && wait $!
+                status=$?
+                if kill -0 $(cat a.pid) || kill -0 $(cat b.pid); then status=left; fi 2>/dev/null
+                echo ended with $status]]):format(command, name))
+            assert.matches("ended with 130\n$", output)
         end)
     end
 
