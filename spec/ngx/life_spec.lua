@@ -29,6 +29,32 @@ describe("one worker of nginx", function()
 
     setup(function()
         nginx = handlers.start({
+            late = [[
+                -- a connection that is made in the very turn in which it is given up
+                local cosocket = require "moonwire.backend.ngx.cosocket"
+                local make, made, closed = cosocket.new, nil, 0
+                cosocket.new = function(...)
+                    made = make(...)
+                    made.sock = {
+                        settimeouts = function() end,
+                        connect = function()
+                            ngx.sleep(0.001)
+                            made:close()
+                            return true
+                        end,
+                        close = function()
+                            closed = closed + 1
+                            return true
+                        end,
+                    }
+                    return made
+                end
+                moonwire.scope(function(s)
+                    s:spawn(moonwire.sleep, 0.01) -- others run, so each step has a light thread
+                    say(select(2, require("moonwire.net").connect("127.0.0.1", 1)).kind)
+                end)
+                cosocket.new = make
+                say(closed)]],
             memory = [[collectgarbage() collectgarbage() say(collectgarbage "count")]],
             get = [[say(http.get(upstream .. "/get").status)]],
             kill = [[
@@ -136,6 +162,10 @@ describe("one worker of nginx", function()
 
     teardown(function()
         nginx:finish()
+    end)
+
+    it("closes a connection that is there when nobody wants it any more", function()
+        assert.equal("closed\n1\n", (nginx:ask "late"))
     end)
 
     it("goes on when a thread is killed in a request", function()

@@ -83,6 +83,9 @@ end
 local function step_aside(self, name, job)
     local code = steps.take(self, name, name == "read" and SLICE or LONGEST)
     self.jobs[name] = nil
+    if self.closed then -- and the step was over before the keeper could end it
+        self.sock:close()
+    end
     self.refused = name == "connect" and code < 0 and code
     job.code = name == "read" and 0 or code
     if job.handle then
