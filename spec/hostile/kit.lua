@@ -216,7 +216,7 @@ local function run(w, case, thorough)
     try(w, case, { name = "whole" }, before)
     local list = case.once and { { name = "whole" } }
         or w.place and few_deliveries(case.length or w.sent, w.place)
-        or deliveries(case.length or w.sent, thorough and not case.bulky, w.certs and 3 or 16)
+        or deliveries(case.length or w.sent, thorough and not case.bulky, w.tls and 3 or 16)
     for _, delivery in ipairs(list) do
         local ok, problem = xpcall(try, errors.handler, w, case, delivery, before)
         if not ok then
@@ -296,8 +296,9 @@ end
 --- Declares the cases of another file by way of the relay, on the backend that this process has.
 ---@param file string
 ---@param where spec.Place
-function kit.relayed(file, where)
-    declare_file(file, { "relayed" }, where)
+---@param tls boolean? the relay speaks TLS with the client
+function kit.relayed(file, where, tls)
+    declare_file(file, { tls and "relayed with TLS" or "relayed" }, where)
 end
 
 --- A response head with these lines, and what follows.

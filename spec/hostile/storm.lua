@@ -9,6 +9,7 @@ local moonwire = require "moonwire"
 local net = require "moonwire.net"
 local peers = require "spec.hostile.peer"
 local random = require "spec.simulate.random"
+local relayed = require "spec.support.relayed"
 
 local OK = kit.reply("Content-Length: 2", "ok")
 local TASKS = 16
@@ -65,8 +66,9 @@ local NAMES = {
 
 local function serve(self, stream, tls)
     self.open = self.open + 1
+    self.streams[stream] = true
     local ok = true
-    if tls then
+    if tls and not self.place then
         moonwire.sleep(self.random:int(0, 3) * self.tick / 2)
         ok = stream:accept_tls(tls, moonwire.now() + PATIENCE * self.tick)
     end
@@ -76,6 +78,7 @@ local function serve(self, stream, tls)
         ok = head and kinds[head:match "^%S+ /(%a+)"](peer, self.tick)
     end
     stream:close()
+    self.streams[stream] = nil
     self.open = self.open - 1
 end
 
@@ -230,6 +233,18 @@ local function await(self, what, holds)
     end
 end
 
+-- Ends the idle connections that the host keeps, from the server's side.
+local function end_kept(self)
+    local ended = {}
+    for stream in pairs(self.streams) do
+        ended[#ended + 1] = stream
+        stream:close()
+    end
+    for _, stream in ipairs(ended) do
+        stream:gone()
+    end
+end
+
 local function check_pool(self)
     await(self, "all connections that are in use end", function()
         local stats = self.client:stats()
@@ -247,6 +262,9 @@ local function check_pool(self)
         assert(stats.total == 0 and stats.waiting == 0, "a closed client has something still")
     end
     self.client:close()
+    if self.hosted then
+        end_kept(self)
+    end
     await(self, "the server's connections end", function()
         return self.open == 0
     end)
@@ -254,7 +272,9 @@ end
 
 -- Addresses that are answered, with and without TLS.
 local function listen(self, scope, tls)
-    local listener = assert(net.listen("127.0.0.1", 0))
+    local listener = self.place and relayed.listen(self.place, tls and {
+        cert = tls.cert, key = tls.key, delay = self.tick / 2,
+    }) or assert(net.listen("127.0.0.1", 0))
     scope:spawn(net.serve, listener, function(stream)
         serve(self, stream, tls)
     end)
@@ -292,11 +312,13 @@ end
 ---@field seed integer
 ---@field rounds integer requests
 ---@field tick number seconds that a step of the server takes
----@field ca_file string
+---@field ca_file string? nil where the host's own configuration has it
 ---@field cert string
 ---@field key string
 ---@field hosts string[]? names of this server: it is 127.0.0.1 only if none are given
 ---@field lost string? a URL, up to its path, of a host that is never found
+---@field place spec.Place? by way of the relay, with client and server on the backend there is
+---@field hosted boolean? which keeps the idle connections
 ---@field prepare fun(plain: integer, tls: integer)? is given the ports
 
 --- Lets a storm blow, in a task; it raises, with the seed, when a promise is broken.
@@ -306,7 +328,8 @@ function storm.run(opts)
     local self = {
         random = random.new("storm " .. opts.seed), rounds = opts.rounds, tick = opts.tick,
         ca_file = opts.ca_file, lost = opts.lost, outcomes = {}, phases = {}, urls = {},
-        listeners = {}, open = 0, closed = 0,
+        listeners = {}, streams = {}, open = 0, closed = 0, place = opts.place,
+        hosted = opts.hosted,
     }
     opts.hosts = opts.hosts or { "127.0.0.1" }
     play(self, opts)

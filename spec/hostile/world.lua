@@ -19,11 +19,12 @@ local WHOLE = { name = "whole" }
 local PATIENCE = 5 -- seconds for what has to happen next
 
 ---@class hostile.World
----@field name "mock"|"socket"|"relayed"|"mock with TLS"|"socket with TLS"
+---@field name string "mock", "socket" or "relayed", each also "... with TLS"
 ---@field place spec.Place? where it runs, when relayed
 ---@field hosted boolean? the host keeps idle connections
 ---@field streams table<moonwire.Stream, boolean> the server's, that are open
----@field certs table? with TLS
+---@field tls {cert: string, key: string}? files of the server's, with TLS
+---@field ca_file string? whom the client trusts
 ---@field url string of the server
 ---@field client moonwire.Client
 ---@field delivery hostile.Delivery
@@ -52,9 +53,7 @@ local function serve(self, stream)
     local socket = stream.core
     self.open = self.open + 1
     self.streams[stream] = true
-    if self.certs and not stream:accept_tls {
-        cert = self.certs:path "server.pem", key = self.certs:path "server.key",
-    } then
+    if self.tls and not self.place and not stream:accept_tls(self.tls) then
         self.open = self.open - 1
         return
     end
@@ -191,7 +190,7 @@ local function record_connections(self)
 end
 
 local function with_tls(self, opts)
-    local more = { tls = { ca_file = self.certs:path "root.pem" } }
+    local more = { tls = { ca_file = self.ca_file } }
     for name, value in pairs(opts or {}) do
         more[name] = value
     end
@@ -199,12 +198,12 @@ local function with_tls(self, opts)
 end
 
 local function run(self, opts, f)
-    local listener = self.place and relayed.listen(self.place)
+    local listener = self.place and relayed.listen(self.place, self.tls)
         or assert(net.listen("127.0.0.1", 0))
     local stop = record_connections(self)
-    self.url = ("%s://127.0.0.1:%d"):format(self.certs and "https" or "http",
+    self.url = ("%s://127.0.0.1:%d"):format(self.tls and "https" or "http",
         listener:address().port)
-    self.client = clients.new(self.certs and with_tls(self, opts) or opts)
+    self.client = clients.new(self.ca_file and with_tls(self, opts) or opts)
     moonwire.scope(function(s)
         s:spawn(net.serve, listener, function(stream)
             serve(self, stream)
@@ -235,17 +234,16 @@ local function run_on_mock(self, opts, f)
     end
 end
 
--- Certificates are made once.
-local made
+local made -- certificates, once
 
-local function new_with_tls(name)
-    if not made then
-        made = certs.new()
-        made:root "root"
-        made:issue("server", { by = "root", san = "IP:127.0.0.1" })
+local function new_with_tls(name, folder)
+    if not folder then
+        made = made or certs.for_loopback()
+        folder = made.dir
     end
     local self = new(name)
-    self.certs = made
+    self.tls = { cert = folder .. "/server.pem", key = folder .. "/server.key" }
+    self.ca_file = folder .. "/root.pem"
     return self
 end
 
@@ -267,12 +265,23 @@ world["socket with TLS"] = function(opts, f)
     support.in_loop(run, new_with_tls "socket with TLS", opts, f)
 end
 
----@param place spec.Place
-function world.relayed(opts, f, place)
-    local self = new "relayed"
+local function run_relayed(self, opts, f, place)
     self.place = place
     self.hosted = backends.default().capabilities.pool_owned_by_host
+    if self.hosted then
+        self.ca_file = nil -- nginx's configuration has it
+    end
     relayed.run(run, self, opts, f)
+end
+
+---@param place spec.Place
+function world.relayed(opts, f, place)
+    run_relayed(new "relayed", opts, f, place)
+end
+
+---@param place spec.Place
+world["relayed with TLS"] = function(opts, f, place)
+    run_relayed(new_with_tls("relayed with TLS", place.certs), opts, f, place)
 end
 
 return world

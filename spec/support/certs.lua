@@ -87,11 +87,22 @@ function methods:pin(name)
     return "sha256/" .. out:gsub("%s", "")
 end
 
+---@return table certs a folder without any
 function certs.new()
     local self = setmetatable({ dir = support.temp_dir() }, Certs)
     write(self:path "config", (CONFIG:gsub("%%%((%w+)%)", { dir = self.dir })))
     write(self:path "index", "")
     write(self:path "serial", "01\n")
+    return self
+end
+
+--- Those of a server on 127.0.0.1: "root.pem", "server.pem", "server.key". (nginx takes an address
+--- for a name.)
+---@return table certs
+function certs.for_loopback()
+    local self = certs.new()
+    self:root "root"
+    self:issue("server", { by = "root", san = "IP:127.0.0.1,DNS:127.0.0.1" })
     return self
 end
 

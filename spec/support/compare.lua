@@ -1,6 +1,7 @@
 -- Runs a spec file twice, here on ev and in an nginx worker, and declares a spec for each of its
 -- tests: both have to come out alike, unless spec/ngx/differences.lua has the test and its reason.
 
+local certs = require "spec.support.certs"
 local clients = require "moonwire.client"
 local differences = require "spec.ngx.differences"
 local nginx_lua = require "spec.support.nginx_lua"
@@ -18,6 +19,7 @@ local LOCATION = [[
             require("spec.support.worker").run(ngx.unescape_uri(ngx.var.arg_file), {
                 host = "nginx", relay = tonumber(ngx.var.arg_relay),
                 server = ngx.unescape_uri(ngx.var.arg_server),
+                certs = ngx.unescape_uri(ngx.var.arg_certs),
             })
         }
     }
@@ -37,7 +39,10 @@ local function outcomes_in(server, file, place)
         local client = clients.new { timeout = LONGEST }
         local ok, err = pcall(function()
             local response = assert(client:get(server.url .. "/run", {
-                query = { file = file, relay = tostring(place.relay), server = place.server },
+                query = {
+                    file = file, relay = tostring(place.relay), server = place.server,
+                    certs = place.certs,
+                },
             }))
             for line in response:lines() do
                 local number, outcome, message = line:match "^(%d+)\t(%l+)\t(.*)$"
@@ -86,20 +91,25 @@ end
 ---@field host "ev"|"nginx"
 ---@field relay integer the relay's port
 ---@field server string the URL of a loopback server
+---@field certs string the folder of certificates for it, of spec.support.certs
 
 --- Declares the specs of some files.
 ---@param busted table its words: {describe =, it =, setup =, teardown =}
 ---@param files string[] paths from the root
 function M.declare(busted, files)
     busted.describe("inside an nginx worker", function()
-        local service, server, loopback
+        local service, server, loopback, made
         local place = { host = "ev" } ---@type spec.Place
 
         busted.setup(function()
             service = relay.start()
             place.relay = service.port
             loopback, place.server = serve.start()
-            server = nginx_lua.start(LOCATION)
+            made = certs.for_loopback()
+            place.certs = made.dir
+            server = nginx_lua.start(LOCATION, {
+                http = ("lua_ssl_trusted_certificate %s;"):format(made:path "root.pem"),
+            })
         end)
 
         busted.teardown(function()

@@ -128,13 +128,16 @@ local listening = {}
 --- Listens on a free port of the relay's.
 ---@param backend moonwire.Backend
 ---@param port integer the relay's
+---@param tls {cert: string, key: string, delay: number?}? the relay speaks TLS with the clients:
+---  files, and seconds that each handshake has to wait
 ---@return spec.Listening
-function listening.new(backend, port)
+function listening.new(backend, port, tls)
     local self = setmetatable({
         backend = backend, closed = false,
         relay = { family = "ipv4", address = "127.0.0.1", port = port },
     }, Listening)
-    local answer, control = ask(self, "listen")
+    local answer, control = ask(self, tls
+        and ("listen %s %s %g"):format(tls.cert, tls.key, tls.delay or 0) or "listen")
     assert(answer, control)
     self.port, self.control = tonumber(answer), control
     return self

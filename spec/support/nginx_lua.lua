@@ -77,7 +77,7 @@ local NginxLua = { __index = methods }
 
 -- What nginx itself says at the level `error` when a peer has gone, though the cosocket's user is
 -- given that as a result; nothing in its configuration puts that off.
-local PEER_HAS_GONE = "%[error%] [^ ]+ %*%d+ %l+%(%) failed %((%d+): "
+local PEER_HAS_GONE = "%[error%] [^ ]+ %*%d+ [%a_]+%(%) failed %((%d+): "
 local GONE = { ["32"] = "EPIPE", ["104"] = "ECONNRESET", ["111"] = "ECONNREFUSED" }
 
 --- What it logged, from warnings upwards, peers that have gone apart.

@@ -3,6 +3,7 @@
 --
 -- A connection to it begins with a line:
 --   listen          it answers the port on which clients are taken until "close" comes or the end
+--   listen CERT KEY [SECONDS]  the same with TLS, whose handshake has to wait that long
 --   accept PORT     it answers "joined ID ADDRESS PORT" when there is a client, and whatever
 --                   follows is that client's
 --   eof ID COUNT    once COUNT bytes have gone to a client our direction to it is ended, or
@@ -15,12 +16,16 @@ local sockets = require "spec.support.sockets"
 
 local listeners = {} -- by port
 local joined = {} -- by number
+local below = setmetatable({}, { __mode = "k" }) -- the socket of a stream with TLS
 local last = 0
+local PATIENCE = 10 -- seconds for a handshake
 
--- Breaks a connection off with a RST.
+-- Breaks a connection off with a RST, and no word of TLS's before it.
 local function reset(stream)
     if not stream:is_closed() then
-        sockets.linger(stream.core)
+        local socket = below[stream] or stream.core
+        sockets.linger(socket)
+        socket:close()
         stream:close()
     end
 end
@@ -96,7 +101,7 @@ local function join(client, server)
     local id = last
     local pair = { client = client, server = server, count = 0, orders = {} }
     joined[id] = pair
-    sockets.hold_little(client.core)
+    sockets.hold_little(below[client] or client.core)
     sockets.hold_little(server.core)
     local address, port = client:peer()
     server:write(("joined %d %s %d\n"):format(id, address, port))
@@ -130,18 +135,33 @@ local function order(what, id, count)
     end
 end
 
-local function listen(control)
+-- Hands a client over to those that accept, once it has shaken hands where that is due.
+local function take(stream, arrivals, tls, delay)
+    if tls then
+        below[stream] = stream.core
+        moonwire.sleep(delay)
+        if not stream:accept_tls(tls, moonwire.now() + PATIENCE) then
+            stream:read() -- the client reads the alert, and goes
+            stream:close()
+            return
+        end
+    end
+    if not arrivals:send(stream) then
+        stream:close()
+    end
+end
+
+local function listen(control, cert, key, delay)
     local listener = assert(net.listen("127.0.0.1", 0))
     local port = listener:address().port
     local arrivals = channel.new(1024)
+    local tls = cert and { cert = cert, key = key }
     listeners[port] = arrivals
     control:write(port .. "\n")
     moonwire.scope(function(s)
         s:spawn(function()
             for stream in function() return (listener:accept()) end do
-                if not arrivals:send(stream) then
-                    stream:close()
-                end
+                s:spawn(take, stream, arrivals, tls, tonumber(delay) or 0)
             end
         end)
         control:read_until "\n"
@@ -163,7 +183,7 @@ local function serve(stream)
     end
     local what = words[1]
     if what == "listen" then
-        listen(stream)
+        listen(stream, words[2], words[3], words[4])
     elseif what == "accept" then
         accept(stream, words[2])
     elseif ACTS[what] then

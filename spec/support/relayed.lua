@@ -30,9 +30,10 @@ end
 
 --- Listens on a free port of the relay's.
 ---@param place spec.Place
+---@param tls {cert: string, key: string, delay: number?}? of spec.support.listening
 ---@return spec.Listening
-function relayed.listen(place)
-    return listening.new(backends.current(), place.relay)
+function relayed.listen(place, tls)
+    return listening.new(backends.current(), place.relay, tls)
 end
 
 return relayed
