@@ -81,6 +81,8 @@ live(struct memory *memory, long left, struct ending *ending)
     int err;
 
     luaL_openlibs(L);
+    if (luaL_dostring(L, "require 'ffi'") != 0) /* it loses two blocks itself */
+        printf("no ffi\n");
     if (left >= 0) /* LuaJIT's compiler does not survive a lack of memory */
         luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     memory->left = left;
