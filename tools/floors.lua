@@ -250,6 +250,7 @@ local lua_floors = {
     { "^moonwire%.dial%.", 2.4 }, { "^moonwire%.dial$", 2.5 },
     { "^moonwire%.response$", 3 }, { "^moonwire%.response%.", 3 },
     { "^moonwire%.connection$", 3 }, { "^moonwire%.connection%.", 3 },
+    { "^moonwire%.proxy%.", 3.5 },
     { "^moonwire%.pool$", 4 }, { "^moonwire%.pool%.", 4 },
     { "^moonwire%.net$", 5 }, { "^moonwire%.trace$", 5 },
     { "^moonwire%.client$", 5 }, { "^moonwire%.client%.", 5 }, { "^moonwire%.http$", 5 },

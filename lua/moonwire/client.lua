@@ -220,6 +220,9 @@ end
 ---  asked before anything is connected: true, a list of the addresses that may be used, or nil and
 ---  why none may
 ---@field local_address string? numeric, of this side
+---@field proxy string|moonwire.ProxyOptions|false|nil "http://user:password@host:port", or https,
+---  socks5, socks5h; "environment": those of http_proxy and its like, the default but inside nginx
+---  and C programs; false: none
 ---@field on_informational fun(status: integer, headers: moonwire.core.Headers)?
 ---@field progress fun(received: integer, total: integer?)?
 ---@field upload_progress fun(sent: integer, total: integer?)? as the body goes out: from the start
@@ -416,6 +419,7 @@ local client = {}
 ---@field resolve table<string, string[]>? as for a request, like the next two
 ---@field on_resolve (fun(host: string, addresses: moonwire.net.Address[]): any, string?)?
 ---@field local_address string?
+---@field proxy string|moonwire.ProxyOptions|false|nil as for a request
 ---@field pool table? limits of moonwire.pool
 ---@field expect boolean|integer|nil as for a request
 ---@field auth moonwire.AuthOption|nil as for a request; for every origin that its script asks

@@ -404,14 +404,9 @@ function dial.stats(backend, stats)
     end
 end
 
---- Looks a host name up.
----@param backend moonwire.Backend
----@param host string a name or a numeric address
----@param deadline number
----@return {family: string, address: string}[]? addresses in the order to try them
----@return moonwire.Error? err kind "resolve", "timeout" or "cancelled"
-function dial.resolve(backend, host, deadline)
-    local addresses, err = known_addresses(backend, nil, host, 0, deadline)
+-- The addresses of a host, for who doesn't connect to them.
+local function look_up(backend, host, port, deadline, opts)
+    local addresses, err = known_addresses(backend, opts, host, port, deadline)
     if addresses or err then
         return addresses, err
     elseif backend.capabilities.connects_to_names then
@@ -420,6 +415,33 @@ function dial.resolve(backend, host, deadline)
     return with_lookup({
         backend = backend, memory = memory_of(backend), host = host, deadline = deadline,
     }, look_up_whole)
+end
+
+--- Looks a host name up.
+---@param backend moonwire.Backend
+---@param host string a name or a numeric address
+---@param deadline number
+---@return {family: string, address: string}[]? addresses in the order to try them
+---@return moonwire.Error? err kind "resolve", "timeout" or "cancelled"
+function dial.resolve(backend, host, deadline)
+    return look_up(backend, host, 0, deadline)
+end
+
+--- The addresses of a host's port that somebody else, a proxy, may connect to in our stead: `resolve`
+--- and `on_resolve` count as for connect().
+---@param backend moonwire.Backend
+---@param host string
+---@param port integer
+---@param deadline number
+---@param opts moonwire.dial.Options?
+---@return {family: string, address: string}[]? addresses
+---@return moonwire.Error? err kind "resolve", "timeout" or "cancelled"
+function dial.addresses(backend, host, port, deadline, opts)
+    local list, err = look_up(backend, host, port, deadline, opts)
+    if list and opts and opts.on_resolve then
+        return guard.addresses(opts.on_resolve, backend, host, list, deadline)
+    end
+    return list, err
 end
 
 return dial

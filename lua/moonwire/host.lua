@@ -227,6 +227,7 @@ function host.open(loop, log, ended, tracing)
             .. " of its functions is called"
     end
     local backend = ev.new(loop)
+    backend.capabilities.environment = false -- it is the program's, whoever's loop this is
     local self = setmetatable({
         backend = backend, ended = ended, tasks = {}, count = 0, last = 0, closing = false,
         scope = scope.detached(backend),

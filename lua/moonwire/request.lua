@@ -227,6 +227,45 @@ function M.head_for(data, length)
     return serialise(data, framing, 2), expects(data, framing)
 end
 
+-- The same fields with other headers, and another target if one is given. `value` stays the request
+-- that the script knows.
+local function changed(data, headers, target)
+    local copy = {}
+    for name, value in each(data) do
+        copy[name] = value
+    end
+    copy.headers, copy.target = headers, target or data.target
+    copy.head = serialise(copy, framing_of(data.body), 2)
+    return copy
+end
+
+--- What an http proxy is sent in place of a request to an http origin: the whole URL in its line, and
+--- fields for the proxy, of which the request's own take the place.
+---@param data table of M.data
+---@param extra moonwire.core.Headers?
+---@return table data
+function M.through(data, extra)
+    local headers = data.headers:copy()
+    if extra then
+        for name, value in extra:each() do
+            if not data.headers:has(name) then
+                headers:add(name, value)
+            end
+        end
+    end
+    return changed(data, headers, data.url)
+end
+
+--- The same request without a header.
+---@param data table of M.data
+---@param name string
+---@return table data
+function M.without(data, name)
+    local headers = data.headers:copy()
+    headers:remove(name)
+    return changed(data, headers)
+end
+
 local function check_connect(opts, level)
     if opts.url ~= nil then
         error("bad argument 'url' (CONNECT has target = \"host:port\" instead)", level + 1)

@@ -168,7 +168,7 @@ function ev.new(host)
         name = "ev",
         capabilities = {
             unix = true, half_close = true, signals = true, listen = true, alpn = true,
-            peeks = true,
+            peeks = true, environment = host == nil,
         },
         loop = loop,
         on_error = thread.report,

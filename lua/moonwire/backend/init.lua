@@ -36,6 +36,8 @@ local methods = {} -- luacheck: ignore 241 (methods of the contract, for editors
 ---@field pool_owned_by_host boolean? idle connections are kept by the host, limits of the pool too
 ---@field connects_to_names boolean? host names are looked up by connect({family = "name"}), and
 ---  nobody sees their addresses
+---@field environment boolean? the environment's http_proxy and its like count if nobody says
+---  otherwise: the program is a script, or one that has no say of its own
 ---@field collects_sockets boolean? a socket that nobody has any more is closed by the host
 
 --- Monotonic seconds.

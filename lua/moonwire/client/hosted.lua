@@ -81,7 +81,7 @@ function methods:take_recent() end
 ---@return moonwire.Error? err
 function methods:checkout(call, fresh)
     local backend, stream = self.backend, nil
-    local slot = { state = "active", connection = false, secured = call.tls and call.key }
+    local slot = { state = "active", connection = false, secured = call.secured }
     repeat
         if stream then
             stream:close() -- it is as old as the one that failed

@@ -4,6 +4,7 @@
 local deadlines = require "moonwire.deadline"
 local dialer = require "moonwire.dial"
 local errors = require "moonwire.error"
+local proxies = require "moonwire.client.proxy"
 local scope = require "moonwire.scope"
 local threads = require "moonwire.backend.thread"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
@@ -44,21 +45,23 @@ local function open(s, backend, call, tls, dial)
     local data = call.data
     local limit = min(call.deadline, backend:now() + timeouts.connect)
     local stream, err
-    if call.path then
+    if call.route then
+        stream, err, limit = proxies.connect(backend, call, tls, dial, limit)
+    elseif call.path then
         stream, err = dialer.connect_path(backend, call.path, limit, call.dialing, call.pool)
     else
         stream, err = dialer.connect(backend, data.host, data.port, limit, call.dialing,
             call.pool)
     end
     if not stream then
-        return opening.explain(backend, call, err, limit, "connect")
+        return opening.explain(backend, call, err, limit, dial.phase)
     elseif not call.tls or stream:reused_times() > 0 then
         return stream
     end
     dial.phase = "tls"
     limit = min(call.deadline, backend:now() + timeouts.tls)
     local ok
-    ok, err = tls:secure(stream, call, data.peer, limit)
+    ok, err = tls:secure(stream, call.tls, call.key, data.peer, limit)
     if not ok then
         return opening.explain(backend, call, err, limit, "tls")
     end
@@ -82,7 +85,8 @@ function opening.at_once(backend, call, now)
     local near = call.near
     if near == nil then
         local data = call.data
-        near = not call.tls and dialer.near(data.peer, data.port, call.path, call.dialing)
+        near = not call.tls and not call.route
+            and dialer.near(data.peer, data.port, call.path, call.dialing)
         call.__index.near = near -- the plan's, for all of its calls
     end
     if near and is_in_time(backend, call, now) then

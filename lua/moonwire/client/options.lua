@@ -6,6 +6,7 @@ local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
 local layers = require "moonwire.client.layers"
 local pools = require "moonwire.pool"
+local proxies = require "moonwire.client.proxy"
 local tls = require "moonwire.client.tls"
 local urls = require "moonwire.url"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
@@ -22,7 +23,7 @@ local TIMEOUT_NAMES = {
 local CLIENT = {
     base_url = true, headers = true, timeout = true, pool = true, max_body = true, limits = true,
     unix_socket = true, expect = true, compat = true, tls = true, resolve = true,
-    on_resolve = true, local_address = true,
+    on_resolve = true, local_address = true, proxy = true,
 }
 local COMPAT = { obs_fold = true }
 
@@ -34,6 +35,7 @@ local CONTENT = {
 local SENDING = {
     timeout = true, max_body = true, unix_socket = true, on_informational = true, progress = true,
     upload_progress = true, tls = true, resolve = true, on_resolve = true, local_address = true,
+    proxy = true,
 }
 local REQUEST = { method = true, url = true }
 for _, layer in ipairs(layers) do
@@ -179,6 +181,8 @@ end
 ---@field cookies moonwire.CookieJar|false
 ---@field tls moonwire.client.Tls
 ---@field dialing moonwire.dial.Options?
+---@field proxy moonwire.proxy.Rules|"environment"|false|nil nil: as the backend has it
+---@field environment moonwire.proxy.Rules|false|nil what its proxies are, once somebody has asked
 
 --- The settings of a client out of its options.
 ---@param opts moonwire.ClientOptions?
@@ -223,7 +227,9 @@ function options.client(opts, level)
         expect = opts.expect,
         tls = tls.new(opts.tls, level + 1),
         dialing = dial_options.check(opts, nil, level + 1),
+        proxy = proxies.check(opts, level + 1),
     }
+    proxies.check_tls(settings.tls, settings.proxy, level + 1)
     settle_layers(settings, opts, level + 1)
     return settings
 end
@@ -249,6 +255,9 @@ function options.request(opts, in_one, prepared, level)
     check_max_body(opts.max_body, level + 1)
     check_unix_socket(opts.unix_socket, level + 1)
     check_layers(opts, level + 1)
+    if opts.proxy ~= nil then
+        proxies.check(opts, level + 1)
+    end
     if opts.tls ~= nil then
         errors.check(level + 1, "tls", "table", opts.tls)
     end

@@ -3,6 +3,7 @@
 
 local dial_options = require "moonwire.dial.options"
 local options = require "moonwire.client.options"
+local proxies = require "moonwire.client.proxy"
 local requests = require "moonwire.request"
 
 local huge = math.huge
@@ -76,6 +77,9 @@ local function exchange_expecting(self, call)
     response:close()
     call.request = call.request:with { expect = false }
     call.data = requests.data(call.request)
+    if call.route then
+        call.data = proxies.data(call.route, call.data)
+    end
     response, err = exchange(self, call)
     return response, err
 end
@@ -95,8 +99,10 @@ local function sending_for(self, deadline, timeouts, opts)
 end
 
 -- What connections are shared by: where to, and how they were dialed.
-local function connection_key(origin, secured, path, dialing)
-    if path then
+local function connection_key(origin, secured, path, dialing, route)
+    if route then
+        return proxies.key(route, origin, secured, dialing)
+    elseif path then
         return origin .. secured .. " " .. path .. dial_options.path_key(dialing)
     elseif dialing then
         return origin .. secured .. dial_options.key(dialing, origin:match "//(.*)$")
@@ -137,6 +143,13 @@ function sending.plan(self, request, opts, level, bare)
         dialing = dial_options.check(opts, dialing, level + 1)
     end
     local path = opts and opts.unix_socket or settings.unix_socket
+    local route, problem = proxies.route(self, data, opts, level + 1)
+    if route then
+        data, path = route.data, nil
+    elseif problem then
+        problem.url = data.url
+        return nil, problem
+    end
     local again = opts and opts.retry
     if again == nil then
         again = settings.retry
@@ -145,16 +158,22 @@ function sending.plan(self, request, opts, level, bare)
     local plan = {
         request = request,
         data = data,
-        key = connection_key(data.origin, suffix, path, dialing),
-        pool = source.hosted
-            and source:host_pool(connection_key(data.origin, "", path, dialing), identity) or nil,
+        key = connection_key(data.origin, suffix, path, dialing, route),
+        pool = false,
         tls = context,
+        secured = false,
+        route = route,
         path = path,
         dialing = dialing,
         timeouts = timeouts,
         retry = again ~= false,
         sending = sending_for(self, huge, timeouts, opts),
     }
+    if source.hosted then
+        plan.pool = source:host_pool(connection_key(data.origin, "", path, dialing, route),
+            route and identity .. route.identity or identity)
+    end
+    plan.secured = context and plan.key or route and route.session_key
     plan.__index = plan
     return plan
 end

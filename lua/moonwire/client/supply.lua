@@ -25,6 +25,8 @@ local new_open, append_open, remove_open = list.linked_by("open_before", "open_a
 ---@field key string what connections are shared by
 ---@field path string? of a unix socket
 ---@field tls moonwire.TlsContext? of an https request
+---@field secured string? what the TLS sessions of its connections are kept by
+---@field route moonwire.client.Route? through a proxy
 ---@field dialing moonwire.dial.Options?
 ---@field started number
 ---@field waited number seconds in the pool's queue so far
@@ -206,7 +208,7 @@ end
 local function add_connection(self, slot, call, stream, now)
     local connection = connections.new(stream, self.connection_options, now)
     connection.origin = call.data.origin
-    take_seat(self, connection, slot, call.tls and call.key)
+    take_seat(self, connection, slot, call.secured)
     self.pool:opened(slot, connection, now)
     if events.is_watched(self) then
         events.opened(self, connection)

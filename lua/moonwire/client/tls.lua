@@ -56,6 +56,25 @@ local function default_context()
     return context, err
 end
 
+-- The context of checked options, made once.
+local function made_of(self, opts, level)
+    local identity = identity_of(opts)
+    local made = self.made[identity]
+    if not made then
+        local context, err = tls.context(opts, level + 1)
+        if not context then
+            error(err.message, level + 1)
+        end
+        if self.count >= CONTEXTS_MAX then
+            self.made, self.count = {}, 0
+        end
+        self.last_id, self.count = self.last_id + 1, self.count + 1
+        made = { context = context, suffix = " tls" .. self.last_id, identity = identity }
+        self.made[identity] = made
+    end
+    return made.context, made.suffix, made.identity
+end
+
 --- The context for a request, and what sets its connections apart from others of the client.
 ---@param given moonwire.TlsOptions? of the request; they replace the client's of the same name
 ---@param level integer whose fault a wrong value is: 1 the caller
@@ -84,21 +103,23 @@ function methods:context_for(given, level, bare)
             opts[name] = nil
         end
     end
-    local identity = identity_of(opts)
-    local made = self.made[identity]
-    if not made then
-        local context, err = tls.context(opts, level + 1)
-        if not context then
-            error(err.message, level + 1)
-        end
-        if self.count >= CONTEXTS_MAX then
-            self.made, self.count = {}, 0
-        end
-        self.last_id, self.count = self.last_id + 1, self.count + 1
-        made = { context = context, suffix = " tls" .. self.last_id, identity = identity }
-        self.made[identity] = made
+    local context, suffix, identity = made_of(self, opts, level + 1)
+    return context, suffix, identity
+end
+
+--- The same for whoever stands between us and the hosts: nothing of the client's own options counts.
+---@param opts moonwire.TlsOptions?
+---@param level integer whose fault a wrong value is: 1 the caller
+---@return moonwire.TlsContext? context
+---@return string|moonwire.Error suffix
+---@return string? identity
+function methods:context_apart(opts, level)
+    if opts == nil then
+        local context, err = default_context()
+        return context, err or "", ""
     end
-    return made.context, made.suffix, made.identity
+    local context, suffix, identity = made_of(self, opts, level + 1)
+    return context, suffix, identity
 end
 
 local function note(self, stream, context, host)
@@ -119,13 +140,14 @@ end
 
 --- Goes over to TLS on a stream that was just opened.
 ---@param stream moonwire.Stream
----@param call moonwire.client.Call
+---@param given moonwire.TlsContext
+---@param key string what its sessions are kept by
 ---@param host string
 ---@param deadline number
 ---@return true? ok, moonwire.Error? err
-function methods:secure(stream, call, host, deadline)
-    local context = tls.for_host(call.tls, host)
-    local kept = self.sessions[call.key]
+function methods:secure(stream, given, key, host, deadline)
+    local context = tls.for_host(given, host)
+    local kept = self.sessions[key]
     local ok, err = stream:start_tls(context, deadline, kept and table.remove(kept))
     if not ok then
         return nil, err
