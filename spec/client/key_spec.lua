@@ -13,11 +13,17 @@ local function with_counter(f)
     m:hosts { h = { "127.0.0.1" }, other = { "127.0.0.1" } }
     local function answer(peer)
         opened = opened + 1
-        peer:on_data(function()
-            peer:send(kit.OK)
+        peer:on_data(function(data)
+            if data:find "^CONNECT" then
+                peer:send "HTTP/1.1 200 OK\r\n\r\n"
+            elseif data:find "^\5[\1\2]\0" then -- SOCKS5: its greeting, or a request
+                peer:send(#data <= 4 and "\5\0" or "\5\0\0\1" .. ("\0"):rep(6))
+            else
+                peer:send(kit.OK)
+            end
         end)
     end
-    for _, port in ipairs { 80, 443, 8080 } do
+    for _, port in ipairs { 80, 443, 8080, 3128 } do
         m:listen_at("127.0.0.1", port, answer)
         m:listen_at("127.0.0.2", port, answer)
         m:listen_at("::1", port, answer)
@@ -85,6 +91,58 @@ describe("connections are kept apart by", function()
             { "http://h/", { unix_socket = "/run/one.sock", on_resolve = yes } } },
     }
     for _, part in ipairs(PARTS) do
+        it(part[1], function()
+            separates(part[2], part[3])
+        end)
+    end
+
+    local P = { proxy = "http://h:3128" }
+    local function with_headers(value)
+        return { proxy = { url = "http://h:3128", headers = { A = value } } }
+    end
+    local PROXIES = {
+        { "whether there is a proxy", { "http://h:3128/" }, { "http://h:3128/", P } },
+        { "whether there is a proxy for https", { "https://h/" }, { "https://h/", P } },
+        { "the proxy's host", { "http://h/", P }, { "http://h/", { proxy = "http://other:3128" } } },
+        { "the proxy's port", { "http://h/", P }, { "http://h/", { proxy = "http://h:8080" } } },
+        { "the proxy's kind", { "http://h/", P }, { "http://h/", { proxy = "https://h:3128" } } },
+        { "the other kind of proxy", { "http://h/", P },
+            { "http://h/", { proxy = "socks5h://h:3128" } } },
+        { "who looks names up", { "http://h/", { proxy = "socks5://h:3128" } },
+            { "http://h/", { proxy = "socks5h://h:3128" } } },
+        { "whether the proxy knows who asks (CVE-2026-3784)", { "http://h/", P },
+            { "http://h/", { proxy = "http://u:p@h:3128" } } },
+        { "who asks the proxy", { "http://h/", { proxy = "http://u:p@h:3128" } },
+            { "http://h/", { proxy = "http://v:p@h:3128" } } },
+        { "with which password", { "https://h/", { proxy = "http://u:p@h:3128" } },
+            { "https://h/", { proxy = "http://u:q@h:3128" } } },
+        { "where the user ends and the password begins",
+            { "https://h/", { proxy = "http://uv:p@h:3128" } },
+            { "https://h/", { proxy = "http://u:vp@h:3128" } } },
+        { "who asks a SOCKS5 proxy",
+            { "http://h/", { proxy = "socks5h://u:p@h:3128" } },
+            { "http://h/", { proxy = "socks5h://v:p@h:3128" } } },
+        { "what the proxy is told besides", { "http://h/", with_headers "1" },
+            { "http://h/", with_headers "2" } },
+        { "the TLS options for the proxy",
+            { "http://h/", { proxy = { url = "https://h:3128", tls = { min_version = "1.2" } } } },
+            { "http://h/", { proxy = { url = "https://h:3128", tls = { min_version = "1.3" } } } } },
+        { "the tunnel's host", { "https://h/", P }, { "https://other/", P } },
+        { "the tunnel's port", { "https://h/", P }, { "https://h:444/", P } },
+        { "the TLS options in the tunnel", { "https://h/", P },
+            { "https://h/", { proxy = P.proxy, tls = { min_version = "1.3" } } } },
+        { "the host behind a SOCKS5 proxy (CVE-2026-6734)",
+            { "http://h/", { proxy = "socks5h://h:3128" } },
+            { "http://other/", { proxy = "socks5h://h:3128" } } },
+        { "the addresses given for the proxy", { "http://h/", P },
+            { "http://h/", { proxy = P.proxy, resolve = { ["h:3128"] = { "127.0.0.2" } } } } },
+        { "the addresses given for the host, where a SOCKS5 proxy is told them",
+            { "http://h/", { proxy = "socks5://h:3128" } },
+            { "http://h/", { proxy = "socks5://h:3128", resolve = { ["h:80"] = { "1.2.3.4" } } } } },
+        { "on_resolve, which has agreed to the proxy", { "http://h/", P },
+            { "http://h/", { proxy = P.proxy, on_resolve = yes } } },
+    }
+    for _, part in ipairs(PROXIES) do
         it(part[1], function()
             separates(part[2], part[3])
         end)
@@ -225,6 +283,16 @@ describe("connections are shared by requests", function()
             { "http://h/", { on_resolve = yes } } },
         { "with equal local addresses", { "http://h/", { local_address = "127.0.0.7" } },
             { "http://h/", { local_address = "127.0.0.7" } } },
+        { "with the same proxy, to whatever http host", { "http://h/", { proxy = "http://h:3128" } },
+            { "http://other/", { proxy = { url = "HTTP://H:3128/" } } } },
+        { "with equal credentials for the proxy", { "https://h/", { proxy = "http://u:p@h:3128" } },
+            { "https://h/", { proxy = { https = "http://u:%70@h:3128" } } } },
+        { "with equal headers for the proxy",
+            { "http://h/", { proxy = { url = "http://h:3128", headers = { A = "1" } } } },
+            { "http://other/", { proxy = { url = "http://h:3128", headers = { a = "1" } } } } },
+        { "with addresses given for a host that a proxy looks up",
+            { "https://h/", { proxy = "http://h:3128" } },
+            { "https://h/", { proxy = "http://h:3128", resolve = { ["h:443"] = { "1.2.3.4" } } } } },
         { "with other limits and headers", { "http://h/" },
             { "http://h/", { timeout = 5, headers = { A = "b" }, max_body = 9, retry = false } } },
     }

@@ -10,7 +10,10 @@ local REASON_MOST = 200 -- bytes of what it says that are worth repeating
 
 local tunnel = {}
 
--- What to do about a 407.
+-- 401 is tinyproxy's word for a wrong password.
+local WHO_ASKS = { [401] = true, [407] = true }
+
+-- What to do about these.
 local function advice(proxy, response)
     local schemes, offered = {}, false
     for _, challenge in ipairs(response.headers:get_all "proxy-authenticate") do
@@ -31,7 +34,7 @@ local function refused(proxy, target, response)
     local reason = (response.reason or ""):sub(1, REASON_MOST)
     return refusal.new(proxy, ("has not connected to %s: it answered %d%s%s"):format(target,
         response.status, reason ~= "" and " " .. reason or "",
-        response.status == 407 and advice(proxy, response) or ""), { status = response.status })
+        WHO_ASKS[response.status] and advice(proxy, response) or ""), { status = response.status })
 end
 
 --- Has the proxy at the other end of a stream connect to a place. When that fails the stream is
