@@ -427,8 +427,8 @@ function dial.resolve(backend, host, deadline)
     return look_up(backend, host, 0, deadline)
 end
 
---- The addresses of a host's port that somebody else, a proxy, may connect to in our stead: `resolve`
---- and `on_resolve` count as for connect().
+--- The addresses of a host's port that somebody else, a proxy, may connect to in our stead:
+--- `resolve` and `on_resolve` count as for connect().
 ---@param backend moonwire.Backend
 ---@param host string
 ---@param port integer

@@ -239,8 +239,8 @@ local function changed(data, headers, target)
     return copy
 end
 
---- What an http proxy is sent in place of a request to an http origin: the whole URL in its line, and
---- fields for the proxy, of which the request's own take the place.
+--- What an http proxy is sent in place of a request to an http origin: the whole URL in its line,
+--- and fields for the proxy, of which the request's own take the place.
 ---@param data table of M.data
 ---@param extra moonwire.core.Headers?
 ---@return table data

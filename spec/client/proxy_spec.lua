@@ -8,6 +8,7 @@ local trace = require "moonwire.trace"
 local run = proxies.run
 local fails = kit.fails
 local CONNECTED = proxies.CONNECTED
+local EMPTY = "Content-Length: 0\r\n\r\n"
 
 local function line(head)
     return head:match "^[^\r]*"
@@ -34,13 +35,15 @@ describe("a request to http through an http proxy", function()
         end)
     end)
 
-    it("shares connections with those to other origins, and not with others' credentials", function()
+    it("shares connections with those to other origins, not with others' credentials", function()
         run(nil, function(client, m)
             local log = proxies.http(m, "10.0.0.1", 80)
             for _, case in ipairs {
                 { "http://a.test/", "http://proxy", 1 }, { "http://b.test:81/", "http://proxy", 1 },
-                { "http://a.test/", "http://u:p@proxy", 2 }, { "http://a.test/", "http://u:q@proxy", 3 },
-                { "http://b.test/", "http://u:p@proxy", 3 }, { "http://b.test/", "http://proxy:80/", 3 },
+                { "http://a.test/", "http://u:p@proxy", 2 },
+                { "http://a.test/", "http://u:q@proxy", 3 },
+                { "http://b.test/", "http://u:p@proxy", 3 },
+                { "http://b.test/", "http://proxy:80/", 3 },
                 { "http://b.test/", { url = "http://proxy", headers = { A = "b" } }, 4 },
                 { "http://a.test/", { url = "http://proxy", headers = { a = "b" } }, 4 },
             } do
@@ -60,7 +63,9 @@ describe("a request to http through an http proxy", function()
                 return head:find "Expect" and "no" or kit.OK
             end)
             m:listen_at("10.0.0.2", 80, {})
-            local response = assert(client:put("http://far.test/x", { body = "text", expect = true }))
+            local response = assert(client:put("http://far.test/x", {
+                body = "text", expect = true,
+            }))
             assert.equal(200, response.status)
             for i, head in ipairs(log.heads) do
                 assert.equal("PUT http://far.test/x HTTP/1.1", line(head))
@@ -181,10 +186,10 @@ describe("a request to https through an http proxy", function()
             .. " answered 407 Who: it wants to know who asks; http://user:password@... says that")
         refused("HTTP/1.1 407 Who\r\nProxy-Authenticate: Digest realm=x\r\n" .. body, 407, "it"
             .. " answered 407 Who: it wants Digest, and only Basic is spoken with proxies")
-        refused("HTTP/1.1 407 Who\r\n" .. body, 407, "it answered 407 Who: it doesn't take this user"
-            .. " and password", { proxy = "http://u:p@proxy" })
-        refused("HTTP/1.1 407 Who\r\nTransfer-Encoding: chunked\r\n\r\n", 407, "it answered 407 Who:"
-            .. " it wants to know who asks; http://user:password@... says that")
+        refused("HTTP/1.1 407 Who\r\n" .. body, 407, "it answered 407 Who: it doesn't take this"
+            .. " user and password", { proxy = "http://u:p@proxy" })
+        refused("HTTP/1.1 407 Who\r\nTransfer-Encoding: chunked\r\n\r\n", 407, "it answered 407"
+            .. " Who: it wants to know who asks; http://user:password@... says that")
     end)
 end)
 
@@ -269,7 +274,7 @@ describe("a proxy", function()
             function(client, m)
                 local log = kit.serve(m, "10.0.0.1", 80, function(head)
                     if head:find "^GET http://a" then
-                        return "HTTP/1.1 302 X\r\nLocation: https://b.test/\r\nContent-Length: 0\r\n\r\n"
+                        return "HTTP/1.1 302 X\r\nLocation: https://b.test/\r\n" .. EMPTY
                     end
                 end)
                 local other = proxies.http(m, "10.0.0.2", 80)
@@ -298,7 +303,8 @@ describe("a proxy", function()
     end)
 
     it("stands beside no unix socket", function()
-        local words = "bad argument 'proxy' (there is unix_socket as well, which nothing stands before)"
+        local words = "bad argument 'proxy' (there is unix_socket as well, which nothing stands"
+            .. " before)"
         assert.has_error(function()
             clients.new { proxy = "http://p", unix_socket = "/run/x.sock" }
         end, words)
@@ -308,7 +314,8 @@ describe("a proxy", function()
             end, words)
             assert.has_error(function()
                 client:get("http://h/", { proxy = "p" })
-            end, "bad argument 'proxy' (http://, https://, socks5:// or socks5h://host:port expected)")
+            end, "bad argument 'proxy' (http://, https://, socks5:// or socks5h://host:port"
+                .. " expected)")
             assert.has_error(function()
                 client:request(requests.new { url = "http://h/" }, { proxy = 1 })
             end, "bad argument 'proxy' (URL, table, \"environment\" or false expected, got 1)")
@@ -353,7 +360,8 @@ describe("a proxy", function()
                 assert.equal("ECONNREFUSED", err.code)
                 assert.equal(1, #err.attempts)
             end
-            local err = fails("resolve", "resolve", client:get("http://h/", { proxy = "socks5://x" }))
+            local err = fails("resolve", "resolve",
+                client:get("http://h/", { proxy = "socks5://x" }))
             assert.truthy(err.message:find("^the proxy socks5://x:1080: looking up x"), err.message)
         end)
     end)
@@ -366,8 +374,8 @@ describe("a proxy", function()
             local err = fails("timeout", "connect", client:get "https://h/")
             assert.equal(3, m:now() - began)
             assert.equal("connect", err.timeout)
-            assert.equal("the proxy http://proxy:80 has not connected to h:443 (timeout.connect = 3 s;"
-                .. " 3 s in all)", err.message)
+            assert.equal("the proxy http://proxy:80 has not connected to h:443 (timeout.connect ="
+                .. " 3 s; 3 s in all)", err.message)
             began = m:now()
             err = fails("timeout", "connect", client:get("https://h/", { timeout = 2 }))
             assert.equal(2, m:now() - began)
@@ -405,7 +413,7 @@ describe("a proxy", function()
         end)
         local ok, problem = pcall(run, { proxy = "http://user:hunter2@proxy" }, function(client, m)
             proxies.http(m, "10.0.0.1", 80, function(head)
-                return head:find "h:443" and CONNECTED or "HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n"
+                return head:find "h:443" and CONNECTED or "HTTP/1.1 407 X\r\n" .. EMPTY
             end)
             assert(client:get "https://h/")
             assert(client:get "http://h/")

@@ -20,8 +20,8 @@ local function deliver(peer, bytes, how)
     end
 end
 
--- Asks https://h/ through a proxy that gives this answer to CONNECT, and what the origin would say to
--- all that follows. `look(response, err, peer, how, connect)` judges.
+-- Asks https://h/ through a proxy that gives this answer to CONNECT, and what the origin would say
+-- to all that follows. `look(response, err, heads)` judges.
 local function try(answer, how, look)
     local m = mock.new()
     m:hosts { proxy = { "10.0.0.1" } }
@@ -141,7 +141,9 @@ describe("a proxy for https", function()
     end)
 
     it("row 39: 1xx without end, or a head without end, is an error", function()
-        for _, unit in ipairs { "HTTP/1.1 100 Continue\r\n\r\n", "X: " .. ("y"):rep(1000) .. "\r\n" } do
+        for _, unit in ipairs {
+            "HTTP/1.1 100 Continue\r\n\r\n", "X: " .. ("y"):rep(1000) .. "\r\n",
+        } do
             try((unit:find "^X" and C or "") .. unit:rep(200), {}, function(response, err, heads)
                 assert.is_nil(response)
                 assert.equal("connect", err.kind)
@@ -154,8 +156,9 @@ describe("a proxy for https", function()
         for cut = 0, #C do
             local m = mock.new()
             m:hosts { proxy = { "10.0.0.1" } }
-            m:listen_at("10.0.0.1", 80, { { expect = "\r\n\r\n" }, { send = (C .. "\r\n"):sub(1, cut) },
-                { eof = true } })
+            m:listen_at("10.0.0.1", 80, {
+                { expect = "\r\n\r\n" }, { send = (C .. "\r\n"):sub(1, cut) }, { eof = true },
+            })
             m:run(function()
                 local client = clients.new { proxy = "http://proxy" }
                 local err = kit.fails("connect", "connect", client:get "https://h/")

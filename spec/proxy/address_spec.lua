@@ -27,7 +27,9 @@ describe("the bytes of an address", function()
     end
 
     it("are none where it is no address", function()
-        for _, text in ipairs { "", "a", "1.2.3", "1.2.3.4.5", "1:2", "[::1]", "%eth0", "a.example" } do
+        for _, text in ipairs {
+            "", "a", "1.2.3", "1.2.3.4.5", "1:2", "[::1]", "%eth0", "a.example",
+        } do
             assert.is_nil(address.bytes(text))
         end
     end)

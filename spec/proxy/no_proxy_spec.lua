@@ -71,8 +71,8 @@ local CASES = {
 }
 
 local WRONG = {
-    "10.*", "a.*.example", "10.0.0.0/33", "fd00::/129", "example.com/8", "::ffff:10.0.0.0/8", "[::1",
-    "a:b:80", "a b", "10.0.0.0/", ":80", "*.",
+    "10.*", "a.*.example", "10.0.0.0/33", "fd00::/129", "example.com/8", "::ffff:10.0.0.0/8",
+    "[::1", "a:b:80", "a b", "10.0.0.0/", ":80", "*.",
 }
 
 describe("the list of hosts without a proxy", function()

@@ -30,7 +30,8 @@ describe("a proxy's URL", function()
 
     for text, words in pairs {
         ["p:3128"] = "socks5h://host:port expected", [""] = "expected", ["ftp://p"] = "expected",
-        ["socks4://p"] = "expected", ["http://"] = "", ["http://p:0x"] = "", ["http://p:99999"] = "",
+        ["socks4://p"] = "expected", ["http://"] = "", ["http://p:0x"] = "",
+        ["http://p:99999"] = "",
         ["http://p/path"] = "more behind the port", ["http://p?x"] = "more behind the port",
         ["http://p#x"] = "more behind the port", ["http://p q"] = "",
         ["socks5://:pw@p"] = "room for a user",
@@ -80,7 +81,7 @@ describe("the option proxy", function()
         local rules = options.check("http://p:1", 1)
         assert.equal("http://p:1", chosen(rules, "http"))
         assert.equal("http://p:1", chosen(rules, "https"))
-        assert.equal("http://p:1", chosen(rules, "http", "127.0.0.1")) -- it was said, so it is meant
+        assert.equal("http://p:1", chosen(rules, "http", "127.0.0.1")) -- it is what was said
     end)
 
     it("is one for each scheme, and none for some hosts", function()
@@ -171,7 +172,7 @@ describe("the environment", function()
             names[#names + 1] = name .. "=" .. value
         end
         table.sort(names)
-        it("with " .. table.concat(names, " ") .. " says " .. case[2] .. " and " .. case[3], function()
+        it(("with %s says %s and %s"):format(table.concat(names, " "), case[2], case[3]), function()
             local rules = environment(case[1])
             assert.equal(case[2], chosen(rules, "http"))
             assert.equal(case[3], chosen(rules, "https"))

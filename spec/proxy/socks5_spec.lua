@@ -46,7 +46,7 @@ describe("SOCKS5", function()
         ["the longest name"] = "\5\0\0\3\255" .. ("n"):rep(255) .. "\0\80",
     }
     for kind, reply in pairs(GOOD) do
-        it("takes a reply with " .. kind .. ", whole and byte by byte, and not a byte more", function()
+        it("takes a reply with " .. kind .. ", in whatever pieces, and not a byte more", function()
             for size = 0, 3 do
                 local whole = "\5\0" .. reply .. "then the host"
                 local result = open(says(whole, size > 0 and size or nil))
@@ -120,7 +120,8 @@ describe("SOCKS5", function()
     refused("\5\255", "it wants to know who asks; socks5h://user:password@... says that")
     refused("\5\255", "it takes neither a user and a password nor nobody", ME)
     refused("\4\0", "what it answered is not of SOCKS5 (its first byte is 4)")
-    refused("HTTP/1.1 400 Bad Request\r\n", "what it answered is not of SOCKS5 (its first byte is 72)")
+    refused("HTTP/1.1 400 Bad Request\r\n",
+        "what it answered is not of SOCKS5 (its first byte is 72)")
     refused("\5\2", "it wants a way to log in that it wasn't offered (2)")
     refused("\5\1", "it wants a way to log in that it wasn't offered (1)", ME)
     refused("\5\2\1\1", "it doesn't take this user and password", ME)

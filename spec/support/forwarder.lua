@@ -1,5 +1,5 @@
 -- A proxy of the spec's own on whichever backend there is, real sockets or the mock: CONNECT and
--- http, over TLS if it is given a certificate. Whatever host it is asked for, it goes to one server.
+-- http, over TLS if it is given a certificate. Whatever it is asked for, it goes to one server.
 
 local moonwire = require "moonwire"
 local net = require "moonwire.net"
@@ -61,7 +61,8 @@ end
 function M.start(target, opts)
     local listener = assert(net.listen("127.0.0.1", 0))
     local self = setmetatable({
-        target = target, tls = opts and tls.server_context(opts, 2), listener = listener, port = listener:address().port,
+        target = target, tls = opts and tls.server_context(opts, 2), listener = listener,
+        port = listener:address().port,
         heads = {}, resumed = {},
     }, methods)
     self.task = moonwire.spawn(net.serve, listener, function(stream)

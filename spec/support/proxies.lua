@@ -1,5 +1,5 @@
--- Proxies on the mock, for specs: what they are asked for is kept, and what is behind them they play
--- themselves.
+-- Proxies on the mock, for specs: what they are asked for is kept, and what is behind them they
+-- play themselves.
 
 local clients = require "moonwire.client"
 local kit = require "spec.support.mock_client"
@@ -34,7 +34,7 @@ local function text_of(kind, bytes)
     return table.concat(groups, ":")
 end
 
--- The steps of a SOCKS5 server: each takes what it needs off the front of what has come, or nothing.
+-- The steps of a SOCKS5 server: each takes what it needs of what has come, or nothing.
 local steps = {}
 
 function steps.greeting(state, data)
@@ -97,8 +97,8 @@ function steps.over(_, data)
     return #data > 0 and #data or nil
 end
 
---- A SOCKS5 proxy. opts: user ("name:password", which it then asks for); reply(place), the number or
---- bytes that it answers a request with. It keeps the places asked for, "host port", and the heads.
+--- A SOCKS5 proxy. opts: user ("name:password", which it then asks for); reply(place), the number
+--- or bytes that it answers a request with. It keeps the places, "host port", and the heads.
 function M.socks5(m, address, port, opts)
     local log = { peers = {}, heads = {}, places = {} }
     m:listen_at(address, port, function(peer)

@@ -138,7 +138,7 @@ describe("an https proxy", function()
         end)
     end)
 
-    it("is told the whole URL of an http origin, over one connection, or with its session", function()
+    it("is told the whole URL of an http origin, over one connection or session", function()
         world(PROXY, { proxy_tls = TRUST_PROXY }, function(client, proxy)
             for _ = 1, 2 do
                 assert.equal("proxied", assert(client:get "http://a.test/x"):text())

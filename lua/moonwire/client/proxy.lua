@@ -1,6 +1,7 @@
 -- client/proxy.lua - the way of a request through a proxy: which one that is, what its connections
 -- are shared by, and how they are opened. It sends nothing but what is for the proxy.
 
+local core = require "moonwire.core"
 local dial_options = require "moonwire.dial.options"
 local dialer = require "moonwire.dial"
 local errors = require "moonwire.error"
@@ -72,7 +73,7 @@ local function rules_for(self, opts, level)
         rules = proxies.check(opts.proxy, level + 1)
     elseif opts and opts.unix_socket then
         return nil
-    elseif rules == nil and not settings.unix_socket
+    elseif rules == nil and not settings.unix_socket and not core.state.transport
         and self.supply.backend.capabilities.environment then
         rules = "environment"
     end
@@ -268,9 +269,8 @@ local function connect_through(backend, call, tls, dial, limit)
         elseif stream:reused_times() > 0 then
             return stream, nil, ends
         end
-        local began, again = backend:now(), nil
-        local timing = stream.timing
-        local other
+        local began, timing = backend:now(), stream.timing
+        local other, again
         other, err, again = lead_on(stream, call, tls, host, ends)
         if other then
             timing.connect = timing.connect + backend:now() - began

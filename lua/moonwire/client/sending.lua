@@ -171,7 +171,7 @@ function sending.plan(self, request, opts, level, bare)
     }
     if source.hosted then
         plan.pool = source:host_pool(connection_key(data.origin, "", path, dialing, route),
-            route and identity .. route.identity or identity)
+            route and (identity or "") .. " by " .. route.identity or identity)
     end
     plan.secured = context and plan.key or route and route.session_key
     plan.__index = plan

@@ -107,7 +107,7 @@ function methods:context_for(given, level, bare)
     return context, suffix, identity
 end
 
---- The same for whoever stands between us and the hosts: nothing of the client's own options counts.
+--- The same for whoever stands between us and the hosts: no option of the client's own counts.
 ---@param opts moonwire.TlsOptions?
 ---@param level integer whose fault a wrong value is: 1 the caller
 ---@return moonwire.TlsContext? context

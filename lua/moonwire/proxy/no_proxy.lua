@@ -102,8 +102,8 @@ function no_proxy.is_local(host)
     return ("." .. normal(host)):find "%.localhost$" ~= nil
 end
 
---- Reads a list, "example.com, .internal, 10.0.0.0/8, host:8080": "*" is every host, "a.b" that host
---- and all below it, ".a.b" and "*.a.b" only those below it.
+--- Reads a list, "example.com, .internal, 10.0.0.0/8, host:8080": "*" is every host, "a.b" that
+--- host and all below it, ".a.b" and "*.a.b" only those below it.
 ---@param text string
 ---@return moonwire.proxy.Exceptions exceptions without what can't be understood
 ---@return string? problem what that is, the first of it

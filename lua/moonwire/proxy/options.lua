@@ -200,8 +200,8 @@ end
 --- Checks the option `proxy`.
 ---@param value any
 ---@param level integer whose fault a wrong value is: 1 the caller
----@return moonwire.proxy.Rules|"environment"|false|nil rules false: no proxy at all; nil: nothing is
----  said
+---@return moonwire.proxy.Rules|"environment"|false|nil rules false: no proxy at all; nil: nothing
+---  is said
 function options.check(value, level)
     if value == nil or value == false or value == "environment" then
         return value

@@ -113,24 +113,27 @@ local function read_reply(self)
         local _, err = self:refuse("%s", REPLIES[reply] or "for a reason unknown, " .. reply)
         return nil, err, WORTH_ANOTHER[reply] or false
     end
-    local length, err = LENGTHS[kind], nil
+    local length, problem = LENGTHS[kind], nil
     if kind == NAME then
-        length, err = self:read(1)
-        if not length then
-            return nil, err
-        end
+        length, problem = self:read(1)
     elseif not length then
         return self:refuse("its reply has an address of an unknown kind, %d", kind)
     end
+    if not length then
+        return nil, problem
+    end
     local first
-    first, err = self:read(length + 2) -- the port
-    return first and true, err
+    first, problem = self:read(length + 2) -- with the port
+    if not first then
+        return nil, problem
+    end
+    return true
 end
 
 local NAME_MOST = 255 -- bytes that a name has room for
 
---- Has the proxy at the other end of a stream connect to a place; bytes from there follow. When that
---- fails the stream is closed.
+--- Has the proxy at the other end of a stream connect to a place; bytes from there follow. When
+--- that fails the stream is closed.
 ---@param stream moonwire.Stream
 ---@param proxy moonwire.proxy.Proxy
 ---@param host string a name, which the proxy looks up, or a numeric address
@@ -146,7 +149,7 @@ function socks5.open(stream, proxy, host, port, deadline)
     }, Socks)
     local ok, err, again
     if #host > NAME_MOST then
-        _, err = self:refuse("the name is too long for SOCKS5")
+        ok, err = self:refuse("the name is too long for SOCKS5")
     else
         ok, err = greet(self)
     end

@@ -56,9 +56,8 @@ function tunnel.open(stream, proxy, host, port, deadline)
         connection:close()
         return refusal.from(proxy, target, err)
     elseif response.status < 200 or response.status > 299 then
-        _, err = refused(proxy, target, response)
         connection:close()
-        return nil, err
+        return refused(proxy, target, response)
     end
     stream = response:upgrade()
     local early, problem = stream:read_now(1)
