@@ -17,9 +17,8 @@ local WHO_ASKS = { [401] = true, [407] = true }
 local function advice(proxy, response)
     local schemes, offered = {}, false
     for _, challenge in ipairs(response.headers:get_all "proxy-authenticate") do
-        local scheme = challenge:match "^%s*([%w-]+)"
-        schemes[#schemes + 1] = scheme
-        offered = offered or scheme and scheme:lower() == "basic"
+        schemes[#schemes + 1] = challenge:match "^%s*([%w-]+)"
+        offered = offered or challenge:lower():find "%f[%w]basic%f[^%w-]" -- of several in one line
     end
     if #schemes > 0 and not offered then
         return (": it wants %s, and only Basic is spoken with proxies"):format(
