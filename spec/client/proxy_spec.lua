@@ -425,6 +425,7 @@ describe("a proxy", function()
             local text = table.concat(shown, "\n")
             assert.truthy(text:find("http://* by http://proxy:80 proxy", 1, true))
             assert.truthy(text:find("https://h:443 by http://proxy:80 proxy", 1, true))
+            assert.truthy(text:find("* to https://h:443 by the proxy http://proxy:80\n", 1, true))
             assert.truthy(text:find("> CONNECT h:443 HTTP/1.1", 1, true))
             assert.truthy(text:find("> Proxy-Authorization: <redacted>", 1, true))
             for _, secret in ipairs { "hunter2", "user:", "dXNlcjpodW50ZXIy" } do

@@ -4,9 +4,11 @@
 local certs = require "spec.support.certs"
 local http = require "moonwire.http"
 local interop = require "spec.support.interop"
+local moonwire = require "moonwire"
 local server = require "moonwire.testing.server"
 local support = require "spec.support"
 
+local CLOSE = { close = true } -- tinyproxy ends connections without saying so before
 local USER, PASSWORD = "me", "pass-word"
 local LOGIN = "me:pass%2Dword@"
 
@@ -162,8 +164,22 @@ describe("moonwire through", function()
             end
 
             it("reaches http and https servers", function()
-                -- tinyproxy ends connections without saying so before
-                passes(url(LOGIN), name == "tinyproxy" and { close = true } or nil)
+                passes(url(LOGIN), name == "tinyproxy" and CLOSE or nil)
+            end)
+
+            it("serves many at once", function()
+                with_servers(url(LOGIN), function(client, plain, secure)
+                    local numbers = {}
+                    for i = 1, 40 do
+                        numbers[i] = i
+                    end
+                    local echoed = moonwire.map(numbers, function(i)
+                        local s = i % 2 == 0 and plain or secure
+                        local response = assert(client:get(s.url .. "/get?n=" .. i, CLOSE))
+                        return tonumber(assert(response:json()).args.n)
+                    end)
+                    assert.same(numbers, echoed)
+                end)
             end)
 
             it("is told when its password is wrong, or missing", function()

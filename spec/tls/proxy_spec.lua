@@ -183,6 +183,44 @@ describe("an https proxy", function()
         end)
     end)
 
+    it("has the time of tls for its handshake, and connect's goes on behind it", function()
+        local m = mock.new()
+        m:run(function()
+            local seconds = 9
+            local listener = assert(net.listen("127.0.0.1", 0))
+            local task = moonwire.spawn(net.serve, listener, function(stream)
+                moonwire.sleep(seconds)
+                if stream:accept_tls(PROXY) then
+                    stream:read_until "\r\n\r\n"
+                    moonwire.sleep(100)
+                end
+            end)
+            local client = http.client {
+                proxy = {
+                    url = "https://localhost:" .. listener:address().port, tls = TRUST_PROXY,
+                },
+                timeout = { connect = 2, tls = 3 },
+            }
+            local began = m:now()
+            local _, err = client:get "https://origin.example/"
+            assert.equal("timeout", err.kind)
+            assert.equal("tls", err.timeout)
+            assert.truthy(err.message:find("^the proxy https://localhost:"), err.message)
+            assert.equal(3, m:now() - began)
+            seconds, began = 2.5, m:now()
+            _, err = client:get "https://origin.example/"
+            assert.equal("timeout", err.kind)
+            assert.equal("connect", err.timeout)
+            assert.equal(4.5, m:now() - began)
+            client:close()
+            task:cancel()
+            task:join()
+            listener:close()
+        end)
+        collectgarbage()
+        assert.same(NOTHING, m:stats())
+    end)
+
     it("is refused at once where its TLS options are wrong", function()
         for words, own in pairs {
             ["/nothing/here"] = { ca_file = "/nothing/here" },

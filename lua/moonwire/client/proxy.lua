@@ -295,6 +295,10 @@ end
 ---@return moonwire.Error? err
 ---@return number limit that was met, or goes on; of the phase in `dial.phase`
 function proxy.connect(backend, call, tls, dial, limit)
+    local trace = core.state.trace
+    if trace then
+        trace:note("to %s by the proxy %s", call.data.origin, call.route.proxy.label)
+    end
     if call.route.through then
         return connect_through(backend, call, tls, dial, limit)
     end
