@@ -406,6 +406,43 @@ describe("a proxy", function()
         end
     end)
 
+    it("is let go when the client is closed meanwhile", function()
+        for _, url in ipairs { "http://proxy", "socks5://proxy:80", "socks5h://proxy:80" } do
+            run({ proxy = url }, function(client, m)
+                local log = kit.serve(m, "10.0.0.1", 80, function() return "" end)
+                local task = moonwire.spawn(client.get, client, "https://h/")
+                m:advance(1)
+                assert.equal(1, #log.peers)
+                client:close()
+                local err = fails("closed", "pool", task:join())
+                assert.equal("https://h/", err.url)
+                m:advance(0)
+                assert.is_true(log.peers[1]:is_closed())
+            end)
+        end
+    end)
+
+    it("gives a connection to whichever of the requests to http can use it first", function()
+        run({ proxy = "http://proxy", pool = { max_per_origin = 1 } }, function(client, m)
+            local log = proxies.http(m, "10.0.0.1", 80, nil, { delay = 1 })
+            local texts = moonwire.map({ "a", "b", "c" }, function(host)
+                return assert(client:get("http://" .. host .. ".test/")):text()
+            end)
+            assert.same({ "ok", "ok", "ok" }, texts)
+            assert.equal(1, #log.peers)
+            for i, host in ipairs { "a", "b", "c" } do
+                assert.equal(host .. ".test", field(log.heads[i], "Host"))
+            end
+            m:refuse_at("10.0.0.1", 80)
+            client:close_idle()
+            local errs = moonwire.map({ "a", "b" }, function(host)
+                return select(2, client:get("http://" .. host .. ".test/"))
+            end)
+            assert.equal("http://a.test/", errs[1].url)
+            assert.equal("http://b.test/", errs[2].url)
+        end)
+    end)
+
     it("has no part in what is shown: stats, metrics, errors and transcript", function()
         local lines = {}
         trace.enable(function(text)

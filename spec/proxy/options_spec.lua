@@ -196,6 +196,32 @@ describe("the environment", function()
         assert.equal("-", chosen(environment { all_proxy = "http://p:1", no_proxy = "*" }, "http"))
     end)
 
+    it("may be anything, and nothing is raised", function()
+        local seed = 7
+        local function random(most)
+            seed = (seed * 16807) % 2147483647
+            return seed % most + 1
+        end
+        local parts = { "http", "://", "socks5", "@", ":", "/", "*", ".", ",", "[", "]", "%", "%25",
+            "10.0.0.1", "::1", "a", "-", " ", "\0", "\255", "8", "99999", "?", "#", "%zz" }
+        local seen = 0
+        for _ = 1, 3000 do
+            local texts = {}
+            for i = 1, 2 do
+                local words = {}
+                for j = 1, random(8) do
+                    words[j] = parts[random(#parts)]
+                end
+                texts[i] = table.concat(words)
+            end
+            local rules = environment { all_proxy = texts[1], no_proxy = texts[2] }
+            local label = chosen(rules, "http", "fe80::1%x.example")
+            assert.equal("string", type(label))
+            seen = seen + (label:find "^the environment's all_proxy is no proxy: " and 1 or 0)
+        end
+        assert.is_true(seen > 1000 and seen < 2900, seen)
+    end)
+
     it("is told by name when it is wrong, and only for what it is for", function()
         local rules = environment { HTTPS_PROXY = "ftp://u:secret@p", http_proxy = "http://p:1" }
         assert.equal("http://p:1", chosen(rules, "http"))

@@ -152,6 +152,18 @@ describe("an https proxy", function()
         end)
     end)
 
+    it("doesn't learn by a session that two users are the same client", function()
+        world(PROXY, { proxy_tls = TRUST_PROXY }, function(client, proxy)
+            for _, user in ipairs { "a", "b", "a" } do
+                client:get("http://h.test/", { proxy = {
+                    url = ("https://%s:x@localhost:%d"):format(user, proxy.port), tls = TRUST_PROXY,
+                } })
+                client:close_idle()
+            end
+            assert.same({ false, false, true }, proxy.resumed)
+        end)
+    end)
+
     it("must show a certificate for its own name, by whom proxies are trusted to", function()
         for _, opts in ipairs {
             { tls = TRUST, proxy_tls = TRUST }, { tls = TRUST_PROXY }, -- the client's isn't asked

@@ -22,7 +22,6 @@ local NUMBERS_MOST = 256 -- of proxies that are told apart by what must not be s
 ---@field session_key string? what sessions of that TLS are kept by
 ---@field through boolean a connection leads to the origin; else to the proxy, for any http origin
 ---@field name string what it is called in keys: without secrets, and never the same for others
----@field identity string the same for ever; with secrets
 
 local proxy = {}
 
@@ -73,7 +72,7 @@ local function rules_for(self, opts, level)
         rules = proxies.check(opts.proxy, level + 1)
     elseif opts and opts.unix_socket then
         return nil
-    elseif rules == nil and not settings.unix_socket and not core.state.transport
+    elseif rules == nil and not settings.unix_socket
         and self.supply.backend.capabilities.environment then
         rules = "environment"
     end
@@ -145,7 +144,6 @@ function proxy.route(self, data, opts, level)
     local route = {
         proxy = via, data = data, tls = context, through = through,
         session_key = context and "proxy " .. name, name = name,
-        identity = ("%d:%s%s"):format(#via.secret, via.secret, identity or ""),
     }
     route.data = proxy.data(route, data)
     return route

@@ -159,7 +159,8 @@ function sending.plan(self, request, opts, level, bare)
         request = request,
         data = data,
         key = connection_key(data.origin, suffix, path, dialing, route),
-        pool = false,
+        pool = source.hosted and source:host_pool(
+            connection_key(data.origin, "", path, dialing, route), identity) or nil,
         tls = context,
         secured = false,
         route = route,
@@ -169,10 +170,6 @@ function sending.plan(self, request, opts, level, bare)
         retry = again ~= false,
         sending = sending_for(self, huge, timeouts, opts),
     }
-    if source.hosted then
-        plan.pool = source:host_pool(connection_key(data.origin, "", path, dialing, route),
-            route and (identity or "") .. " by " .. route.identity or identity)
-    end
     plan.secured = context and plan.key or route and route.session_key
     plan.__index = plan
     return plan
