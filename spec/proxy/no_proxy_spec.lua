@@ -22,6 +22,8 @@ local CASES = {
     { "a.example  ,\tb.example", "b.example", 80, true },
     { "ex-ample.com", "exxample.com", 80, false }, -- no pattern of Lua's
     { "e.a", "exa", 80, false },
+    { "bücher.example", "xn--bcher-kva.example", 80, true },
+    { ".BÜCHER.example:80", "a.xn--bcher-kva.example", 80, true },
     -- ports
     { "example.com:8080", "example.com", 8080, true },
     { "example.com:8080", "example.com", 80, false },
@@ -72,7 +74,7 @@ local CASES = {
 
 local WRONG = {
     "10.*", "a.*.example", "10.0.0.0/33", "fd00::/129", "example.com/8", "::ffff:10.0.0.0/8",
-    "[::1", "a:b:80", "a b", "10.0.0.0/", ":80", "*.",
+    "\255.example", "a@bü.example/", "[::1", "a:b:80", "a b", "10.0.0.0/", ":80", "*.",
 }
 
 describe("the list of hosts without a proxy", function()

@@ -2,6 +2,7 @@
 -- looks a name up, so an address in the list is for URLs with that address only.
 
 local addresses = require "moonwire.proxy.address"
+local urls = require "moonwire.url"
 
 local no_proxy = {}
 
@@ -52,6 +53,10 @@ local function host_rule(word)
     end
     local below = host:match "^%*?%.(.+)$"
     local name = (below or host):gsub("%.$", "")
+    if name:find "[\128-\255]" then -- as URLs have it: bücher.example is xn--bcher-kva.example
+        local url = urls.parse("http://" .. name)
+        name = url and url.host or ""
+    end
     if name == "" or name:find "[*:%[%]%s]" then
         return nil, ("'%s' is none of: *, host, host:port, .domain, *.domain, address,"
             .. " network/bits"):format(word)
