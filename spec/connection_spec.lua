@@ -165,7 +165,7 @@ describe("a response", function()
         local reply, body = case[1], case[2]
 
         it(name .. " reads the same however it is cut", function()
-            for size = 1, #reply do
+            for size in wire.places(1, #reply) do
                 wire.over({ { expect = "\r\n\r\n" }, { send = reply, pieces = size } },
                     function(connection)
                         local response = assert(connection:request(wire.request()))
@@ -176,7 +176,7 @@ describe("a response", function()
         end)
 
         it(name .. " that breaks off is never a success", function()
-            for size = 0, #reply - 1 do
+            for size in wire.places(0, #reply - 1) do
                 wire.over({ { expect = "\r\n\r\n" }, { send = reply:sub(1, size) },
                     { eof = true } }, function(connection)
                     local response, err = connection:request(wire.request())

@@ -4,4 +4,5 @@ local compare = require "spec.support.compare"
 compare.declare({ describe = describe, it = it, setup = setup, teardown = teardown }, {
     "spec/ngx/client.lua",
     "spec/ngx/connection.lua",
+    "spec/ngx/by_hand.lua",
 })

@@ -44,6 +44,18 @@ function M.failed(kind, response, err)
     return err
 end
 
+--- The numbers from `first` to `last` at which something is cut: all of them, and some on real
+--- sockets, where each takes its time.
+---@return fun(): integer?
+function M.places(first, last)
+    local step = mock.sparse and math.max(1, math.floor((last - first) / mock.sparse)) or 1
+    local at = first - step
+    return function()
+        at = at + step
+        return at <= last and at or nil
+    end
+end
+
 local function exchange(m, script, body, opts)
     local log = { idle = 0, closed = 0 }
     local stream, peer = m:stream(script)
