@@ -93,6 +93,7 @@ each_of(originals, IN_CONF, "spec/client/key_spec.lua: connections are shared by
     "with equal TLS options",
 })
 each_of(originals, NO_ADDRESS, "spec/client/key_spec.lua: connections are ", {
+    "kept apart by on_resolve, which has agreed to the proxy",
     "kept apart by whether on_resolve has agreed", "kept apart by which on_resolve has agreed",
     "shared by requests with the same on_resolve",
 })
@@ -101,6 +102,9 @@ each_of(originals, NO_ADDRESS, "spec/client_spec.lua: client ", {
 })
 each_of(originals, NGINX_POOL, "spec/client/auth_spec.lua: digest auth ", {
     "asks before it sends a body that goes only once",
+})
+each_of(originals, IN_CONF, "spec/client/key_spec.lua: connections are kept apart by ", {
+    "the TLS options in the tunnel",
 })
 each_of(originals, SHARED, "spec/client/key_spec.lua: connections are kept apart by ", {
     "the client",

@@ -41,6 +41,12 @@ untranslated.files = {
     "spec/client/auth_spec.lua", "spec/client/cookies_spec.lua",
 }
 
+-- Those that are not run here at all.
+untranslated.elsewhere = {
+    ["spec/client/proxy_spec.lua"] = "its proxies are the mock's; spec/ngx/proxy_spec.lua has real"
+        .. " ones",
+}
+
 -- Adds names that have a reason in common, behind the words that they have in common.
 local function leave_out(file, reason, start, names)
     local list = untranslated[file] or {}
