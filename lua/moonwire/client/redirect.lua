@@ -87,6 +87,7 @@ local function fail(response, message)
     response:close()
     return nil, errors.new {
         kind = "redirect", phase = "headers", url = response.url, message = message,
+        safe_to_retry = false,
     }
 end
 
