@@ -44,7 +44,7 @@ override CFLAGS += $(SAN_FLAGS)
 endif
 
 # Where a library is: NAME_DIR=/folder, or NAME_INCDIR= and NAME_LIBDIR=, of LUA LLHTTP LIBEV CARES
-# URIPARSER LIBIDN2 LIBPSL ZLIB OPENSSL LIBEDIT; pkg-config and the compiler find the others. Folders that the
+# URIPARSER LIBIDN2 LIBPSL ZLIB BROTLI ZSTD OPENSSL LIBEDIT; pkg-config and the compiler find the others. Folders that the
 # compiler looks into anyway say nothing: LuaRocks names them where its user has named none.
 given = $(filter-out $(foreach p,/usr /usr/local,$(p) $(p)/include $(p)/lib $(p)/lib64 $(p)/lib/$(MULTIARCH)),$($(1)))
 here = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
@@ -78,15 +78,18 @@ URIPARSER_LIBS := $(call libs,URIPARSER,liburiparser,-luriparser)
 LIBIDN2_LIBS := $(call libs,LIBIDN2,libidn2,-lidn2)
 LIBPSL_LIBS := $(call libs,LIBPSL,libpsl,-lpsl)
 ZLIB_LIBS := $(call libs,ZLIB,zlib,-lz)
+BROTLI_LIBS := $(call libs,BROTLI,libbrotlidec libbrotlienc,-lbrotlidec -lbrotlienc)
+ZSTD_LIBS := $(call libs,ZSTD,libzstd,-lzstd)
 OPENSSL_LIBS := $(call libs,OPENSSL,openssl,-lssl -lcrypto)
 LIBEDIT_LIBS := $(call libs,LIBEDIT,libedit,-ledit)
 OTHER_CFLAGS := $(call cflags,OPENSSL,openssl,include) $(call cflags,LIBEV,libev,include) \
 	$(call cflags,CARES,libcares,include) $(call cflags,URIPARSER,liburiparser,include) \
 	$(call cflags,LIBIDN2,libidn2,include) $(call cflags,LIBPSL,libpsl,include) \
-	$(call cflags,ZLIB,zlib,include) $(call cflags,LIBEDIT,libedit,include)
+	$(call cflags,ZLIB,zlib,include) $(call cflags,BROTLI,libbrotlidec,include) \
+	$(call cflags,ZSTD,libzstd,include) $(call cflags,LIBEDIT,libedit,include)
 
 CORE_LIBS := $(LLHTTP_LIBS) $(LIBEV_LIBS) $(CARES_LIBS) $(URIPARSER_LIBS) $(LIBIDN2_LIBS) $(LIBPSL_LIBS) \
-	$(ZLIB_LIBS) $(OPENSSL_LIBS)
+	$(ZLIB_LIBS) $(BROTLI_LIBS) $(ZSTD_LIBS) $(OPENSSL_LIBS)
 EDITOR_LIBS := $(LIBEDIT_LIBS)
 
 OWN := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Wall -Wextra -Wconversion -Wshadow \
@@ -144,7 +147,7 @@ $(patsubst %,$(BUILD)/%.flags,compile core main editor needs shared pc): FORCE
 	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
 
 # What is missing is said in a sentence each, before the compiler says it in a hundred lines.
-NEEDS := LUA LLHTTP LIBEV CARES URIPARSER LIBIDN2 LIBPSL ZLIB OPENSSL $(if $(EDITOR_OBJ),LIBEDIT)
+NEEDS := LUA LLHTTP LIBEV CARES URIPARSER LIBIDN2 LIBPSL ZLIB BROTLI ZSTD OPENSSL $(if $(EDITOR_OBJ),LIBEDIT)
 define FLAGS_needs
 $(COMPILE)
 $(LDFLAGS)

@@ -23,7 +23,7 @@ dependencies = {
 -- them itself, with pkg-config too, and names the package of one that is missing.
 external_dependencies = {
     LLHTTP = {}, LIBEV = {}, CARES = {}, URIPARSER = {}, LIBIDN2 = {}, LIBPSL = {},
-    ZLIB = {}, OPENSSL = {}, LIBEDIT = {},
+    ZLIB = {}, BROTLI = {}, ZSTD = {}, OPENSSL = {}, LIBEDIT = {},
 }
 build = {
     type = "make",
@@ -57,6 +57,12 @@ build = {
         ZLIB_DIR = "$(ZLIB_DIR)",
         ZLIB_INCDIR = "$(ZLIB_INCDIR)",
         ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
+        BROTLI_DIR = "$(BROTLI_DIR)",
+        BROTLI_INCDIR = "$(BROTLI_INCDIR)",
+        BROTLI_LIBDIR = "$(BROTLI_LIBDIR)",
+        ZSTD_DIR = "$(ZSTD_DIR)",
+        ZSTD_INCDIR = "$(ZSTD_INCDIR)",
+        ZSTD_LIBDIR = "$(ZSTD_LIBDIR)",
         OPENSSL_DIR = "$(OPENSSL_DIR)",
         OPENSSL_INCDIR = "$(OPENSSL_INCDIR)",
         OPENSSL_LIBDIR = "$(OPENSSL_LIBDIR)",

@@ -65,6 +65,11 @@ extern "C" {
     X(EH1_TRAILER, "limit", "the trailer section is too large")                \
     X(EH1_INFORMATIONAL, "limit", "too many 1xx responses")                    \
     X(EBODY_LIMIT, "limit", "the body is larger than max_body")                \
+    /* content codings */                                                      \
+    X(ECODING, "body", "the bytes are not what their coding says")             \
+    X(ECODING_TRUNCATED, "body", "the coded bytes end too early")              \
+    X(ECODING_LIMIT, "limit",                                                  \
+        "they would take more memory or time than a body may")                 \
     /* what the caller wants to send */                                        \
     X(EMETHOD, "protocol", "the method is not a token (RFC 9110 section 9.1)") \
     X(ETARGET, "protocol",                                                     \
