@@ -52,6 +52,16 @@ function methods:string()
     return self.text
 end
 
+--- For body/coding.lua: the same body in other bytes.
+---@package
+---@param text string? all of them
+---@param opener? fun(): moonwire.BodyReader?, moonwire.Error? what gives them
+---@return moonwire.Body
+function methods:recoded(text, opener)
+    return make({ text = text, length = text and #text, rewindable = self.rewindable,
+        content_type = self.content_type, opener = opener })
+end
+
 local M = {}
 
 --- Tells whether a value is a body made by this module.

@@ -144,6 +144,7 @@ local function plain_plan(self, method, url, level)
     local err
     plan, err = sending.plan(self, requests.new({
         method = method, url = full_url(self, url, level + 1), headers = self.settings.headers,
+        decompress = self.settings.decompress,
     }, level + 1), nil, level + 1)
     if plan then
         self.plans:keep(method, url, plan)
@@ -153,9 +154,13 @@ end
 
 local function make_request(self, method, url, opts, level)
     opts = opts or {}
-    local expect = opts.expect
-    if expect == nil then
-        expect = self.settings.expect
+    local settings = self.settings
+    local function chosen(name)
+        local value = opts[name]
+        if value == nil then
+            value = settings[name]
+        end
+        return value
     end
     return (requests.new({
         method = method,
@@ -166,7 +171,9 @@ local function make_request(self, method, url, opts, level)
         json = opts.json,
         form = opts.form,
         multipart = opts.multipart,
-        expect = expect,
+        expect = chosen "expect",
+        decompress = chosen "decompress",
+        compress = chosen "compress",
         upgrade = opts.upgrade,
         close = opts.close,
         trailers = opts.trailers,
@@ -203,6 +210,8 @@ end
 ---@field expect boolean|integer|nil ask the server before the body is sent: always, or from so
 ---  many bytes on
 ---@field upgrade string? protocols to offer: see response:upgrade()
+---@field decompress boolean? false: the response's body as it comes, and no Accept-Encoding
+---@field compress "gzip"|"deflate"|"br"|"zstd"|false|nil put on the request's body
 ---@field close boolean? the connection serves this request only
 ---@field trailers boolean? ask for fields behind the response's body: see response.trailers
 ---@field auth moonwire.AuthOption|nil who is asking; false: nobody, whatever the client has
@@ -427,6 +436,8 @@ local client = {}
 ---@field retry boolean|moonwire.RetryOptions|nil as for a request
 ---@field cookies boolean|moonwire.CookieJar|nil true: what responses set goes into a jar of this
 ---  client, and from there to where it belongs; or a jar of moonwire.cookies
+---@field decompress boolean? as for a request, like the next one
+---@field compress "gzip"|"deflate"|"br"|"zstd"|false|nil
 ---@field tls moonwire.TlsOptions? for https: who is trusted, what is shown
 ---@field limits table? on what a peer may send: {head_bytes, header_count, chunk_overhead, ...}
 ---@field compat {obs_fold: boolean?}? what is taken from a peer although it is wrong: obs_fold, a

@@ -3,6 +3,7 @@
 
 local base64 = require "moonwire.base64"
 local bodies = require "moonwire.body"
+local coding = require "moonwire.body.coding"
 local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
@@ -25,6 +26,7 @@ local DEFAULTS = {
     { "User-Agent", "moonwire/" .. version },
     { "Accept", "*/*" },
 }
+local ACCEPTED = "gzip, deflate, br, zstd" -- as browsers write it, whom caches know
 local TUNNEL_DEFAULTS = { DEFAULTS[1] }
 
 local IDEMPOTENT = {
@@ -57,6 +59,10 @@ end
 ---  100-continue"); a number: if the body has so many bytes, or nobody knows how many
 ---@field upgrade string? protocols to offer, "websocket" or "h2c, foo/2": see response:upgrade()
 ---@field raw_target boolean? the path goes out with its dot segments, as in "/a/../b"
+---@field decompress boolean? ask for content codings (Accept-Encoding), and take them off the
+---  response's body
+---@field compress "gzip"|"deflate"|"br"|"zstd"|false|nil put on the body, unless it is a string that
+---  would not get shorter
 ---@field absolute boolean? the request line says the whole URL, as a proxy for http wants it
 
 ---@class moonwire.Request
@@ -69,6 +75,8 @@ end
 ---@field headers moonwire.core.Headers a copy, all that is sent but for the framing
 ---@field body moonwire.Body?
 ---@field head moonwire.core.RequestHead
+---@field decompress boolean the codings of the response's body are taken off
+---@field compress string|false the coding that the body was to be given
 ---@field idempotent boolean a server may be asked twice (RFC 9110 section 9.2.2)
 ---@field expects boolean the head says Expect (of a body that is measured late: M.head_for knows)
 local methods = {}
@@ -151,7 +159,13 @@ local function with_query(target, query)
     return target .. (target:find("?", 1, true) and "&" or "?") .. query
 end
 
-local function headers_for(given, url, body, level)
+-- Of a part of a body the codings can't be taken off, and HEAD has none.
+local function accepts_codings(opts, method, url, headers)
+    return opts.decompress and url.target and method ~= "HEAD"
+        and not headers:has "accept-encoding" and not headers:has "range"
+end
+
+local function headers_for(given, url, body, coded, level)
     local headers = core.headers()
     check_owned(given, level + 1)
     headers:add("Host", given:get "host" or url.authority)
@@ -176,6 +190,9 @@ local function headers_for(given, url, body, level)
         and not headers:get("content-type"):find(body.boundary, 1, true) then
         error("bad header \"content-type\": without the boundary of a multipart body nobody can "
             .. "read it; leave the header out, moonwire sets it", level + 1)
+    end
+    if coded then
+        headers:add("Content-Encoding", coded)
     end
     if url.userinfo and not headers:has "authorization" then
         headers:add("Authorization", basic_authorization(url.userinfo))
@@ -297,6 +314,18 @@ local function check_opts(opts, level)
     elseif opts.raw_target ~= nil and type(opts.raw_target) ~= "boolean" then
         errors.argument(level + 1, "raw_target", "boolean", opts.raw_target)
     end
+    coding.check(opts, level + 1)
+end
+
+-- The body as it is sent, and the coding that it has then.
+local function coded_body(body, opts, given, level)
+    if not body or not opts.compress then
+        return body, nil
+    elseif given:has "content-encoding" then
+        error("bad argument 'compress' (the headers have a Content-Encoding: with that the body is "
+            .. "sent as it is)", level + 1)
+    end
+    return coding.compressed(body, opts.compress)
 end
 
 -- Where a request goes: its URL taken apart, and what its line says.
@@ -326,8 +355,13 @@ function M.new(opts, level)
     check_opts(opts, level)
     local url, target, query, shown = parse_place(opts, level)
     local given = headers_of.new(opts.headers, level)
-    local body = body_of(opts, level)
+    local plain = body_of(opts, level)
+    local body, coded = coded_body(plain, opts, given, level)
     local method = opts.method or "GET"
+    local headers = headers_for(given, url, body, coded, level)
+    if accepts_codings(opts, method, url, headers) then
+        headers:add("Accept-Encoding", ACCEPTED)
+    end
     local data = {
         method = method,
         url = shown,
@@ -342,11 +376,13 @@ function M.new(opts, level)
         trailers = opts.trailers and true or false,
         expect = opts.expect,
         upgrade = opts.upgrade,
-        headers = headers_for(given, url, body, level),
+        decompress = opts.decompress or false,
+        compress = opts.compress or false,
+        headers = headers,
         idempotent = IDEMPOTENT[method] or false,
         given = {
             headers = given, url = opts.url, target = opts.target, query = query,
-            raw_target = opts.raw_target and true or false,
+            body = plain, raw_target = opts.raw_target and true or false,
         },
     }
     data.repeatable = data.idempotent or data.headers:has "idempotency-key"
@@ -393,33 +429,22 @@ function methods:with(changes)
     end
     local body = changes.body
     if body == nil and changes.json == nil and changes.form == nil and changes.multipart == nil then
-        body = data.body
+        body = data.given.body
     end
     local query = changes.query
     if query == nil and changes.url == nil then
         query = data.given.query
     end
-    local close, trailers = changes.close, changes.trailers
-    local expect, upgrade = changes.expect, changes.upgrade
-    if close == nil then
-        close = data.close
-    end
-    if trailers == nil then
-        trailers = data.trailers
-    end
-    if expect == nil then
-        expect = data.expect
-    end
-    if upgrade == nil then
-        upgrade = data.upgrade
+    local function kept(name)
+        local value = changes[name]
+        if value == nil then
+            value = data[name]
+        end
+        return value
     end
     local raw_target = changes.raw_target
     if raw_target == nil then
         raw_target = data.given.raw_target
-    end
-    local absolute = changes.absolute
-    if absolute == nil then
-        absolute = data.absolute
     end
     return (M.new({
         method = changes.method or data.method,
@@ -431,11 +456,13 @@ function methods:with(changes)
         form = changes.form,
         multipart = changes.multipart,
         query = query,
-        close = close,
-        trailers = trailers,
-        expect = expect,
-        upgrade = upgrade or nil,
-        absolute = absolute,
+        close = kept "close",
+        trailers = kept "trailers",
+        expect = kept "expect",
+        upgrade = kept "upgrade" or nil,
+        absolute = kept "absolute",
+        decompress = kept "decompress",
+        compress = kept "compress",
         raw_target = raw_target,
     }, 2))
 end

@@ -1,10 +1,12 @@
 -- response.lua - a response and its body, pulled by the reader and by nothing else.  It never
 -- writes to the connection it came from.
 
+local decoding = require "moonwire.response.decoding"
 local errors = require "moonwire.error"
 local failure = require "moonwire.connection.failure"
 local fields = require "moonwire.response.fields"
 local json = require "moonwire.json"
+local lines = require "moonwire.response.lines"
 
 local TEXT_LIMIT = 64 * 1024 * 1024 -- bytes that text() and json() take, unless max_body says else
 local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
@@ -16,7 +18,9 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 ---@field ok boolean status is 200 to 299
 ---@field http_version string "1.1" or "1.0"
 ---@field url string of the request that it answers
----@field headers moonwire.core.Headers
+---@field headers moonwire.core.Headers without Content-Encoding and Content-Length where the body is
+---  decoded
+---@field raw_headers moonwire.core.Headers as received
 ---@field trailers moonwire.core.Headers? nil until the body has ended
 ---@field timing moonwire.Timing made anew at each look
 ---@field tls moonwire.TlsInfo? what its connection speaks; nil without TLS
@@ -35,6 +39,7 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 ---@field package from integer? where in `buffered` the unread bytes begin; nil: at 1
 ---@field package failure moonwire.Error? what reads give from now on
 ---@field package body_text string? kept by text()
+---@field package decoder moonwire.response.Decoder? of a body with content codings, once it is read
 local methods = {}
 
 local Response = {
@@ -74,7 +79,7 @@ local function facts_of(connection, reason, version)
     end
     facts = { -- with room for 8 fields: see connection.new
         data = data, carrier = false, reused = false, max_body = false, reason = false,
-        http_version = "", id = false,
+        http_version = "", id = false, plain = false,
     }
     facts.carrier, facts.reused, facts.max_body = connection.stream, connection.reused,
         connection.max_body
@@ -157,7 +162,8 @@ local function take_buffered(self, max)
     return from == 1 and text or text:sub(from)
 end
 
-local function next_chunk(self, max)
+-- The body as it came.
+local function next_raw(self, max)
     if self.buffered then
         return take_buffered(self, max)
     elseif self.failure then
@@ -170,6 +176,54 @@ local function next_chunk(self, max)
         return fail(self, err)
     end
     return data
+end
+
+-- From now on there is nothing to read but the error.
+local function finish_unread(self, err)
+    unwatch(self)
+    decoding.stop(self)
+    self.connection, self.buffered = nil, nil
+    if not self.failure then
+        err.url = self.url
+        self.failure = err
+    end
+end
+
+-- The body isn't what the script can take: no time is spent on its rest.
+local function refuse(self, err)
+    local connection = self.connection
+    if connection then
+        connection:shut "unread_body"
+    end
+    self.failure = nil
+    finish_unread(self, err)
+    return nil, err
+end
+
+local function next_decoded(self, max)
+    if self.failure then
+        return nil, self.failure
+    end
+    local decoder, err = decoding.decoder(self)
+    if not decoder then
+        if err then
+            return refuse(self, err)
+        end
+        return next_raw(self, max)
+    end
+    local data, problem, ours = decoding.read(self, decoder, next_raw, max)
+    if ours then
+        return refuse(self, problem)
+    end
+    return data, problem
+end
+
+-- The next bytes for the script. Most heads are known to name no coding.
+local function next_chunk(self, max)
+    if self.facts.plain == self.head then
+        return next_raw(self, max)
+    end
+    return next_decoded(self, max)
 end
 
 local function check(self, level)
@@ -193,33 +247,15 @@ end
 --- How many bytes of the body are still to be read, where that is known.
 ---@return integer?
 function methods:remaining()
+    if decoding.codings(self) then
+        return self.decoder and self.decoder.ended and 0 or nil
+    end
     local here = self.buffered and #self.buffered - (self.from or 1) + 1 or 0
     if not self.connection then
         return here
     end
     local rest = self.connection:remaining()
     return rest and rest + here
-end
-
--- From now on there is nothing to read but the error.
-local function finish_unread(self, err)
-    unwatch(self)
-    self.connection, self.buffered = nil, nil
-    if not self.failure then
-        err.url = self.url
-        self.failure = err
-    end
-end
-
--- The body isn't what the script can take: no time is spent on its rest.
-local function refuse(self, err)
-    local connection = self.connection
-    if connection then
-        connection:shut "unread_body"
-    end
-    self.failure = nil
-    finish_unread(self, err)
-    return nil, err
 end
 
 local function too_large(self, limit)
@@ -250,6 +286,10 @@ local function read_all(self, limit)
         if size > limit then
             return too_large(self, limit)
         end
+        local bomb = self.facts.plain ~= self.head and decoding.check_ratio(self)
+        if bomb then
+            return refuse(self, bomb)
+        end
     end
     if err then
         return nil, err
@@ -267,7 +307,8 @@ function methods:text()
     end
     local limit = self.facts.max_body or TEXT_LIMIT
     text = self.buffered
-    if text and self.finished and not self.from and #text <= limit then
+    if text and self.finished and not self.from and #text <= limit
+        and (self.facts.plain == self.head or not decoding.codings(self)) then
         self.buffered = nil
     else
         local err
@@ -304,9 +345,24 @@ local function file_failure(self, path, problem)
     }
 end
 
+local function write_chunks(self, file, path)
+    while true do
+        local chunk, err = next_chunk(self)
+        if not chunk then
+            return not err or nil, err
+        end
+        local ok, problem = file:write(chunk)
+        if not ok then
+            return nil, file_failure(self, path, problem)
+        end
+    end
+end
+
 -- Writes what is left of the body to an open file.
 local function write_body(self, file, path)
-    if self.buffered then
+    if decoding.codings(self) then
+        return write_chunks(self, file, path)
+    elseif self.buffered then
         local ok, problem = file:write(take_buffered(self))
         if not ok then
             return nil, file_failure(self, path, problem)
@@ -381,11 +437,12 @@ function methods:save(path)
     return true
 end
 
---- Reads the body to its end and keeps nothing of it.
+--- Reads the body to its end and keeps nothing of it; so it isn't decoded either.
 ---@return true? ok, moonwire.Error? err
 function methods:discard()
     check(self, 2)
     self.buffered = nil
+    decoding.stop(self)
     if self.failure then
         return nil, self.failure
     elseif self.connection then
@@ -451,58 +508,6 @@ function methods:chunks(max)
     end
 end
 
---- The state of lines().
----@class moonwire.response.Lines
----@field text string? what is being cut up
----@field from integer where its next line begins
----@field pieces string[] the beginning of a line that isn't complete
----@field size integer of the pieces
-
-local function join_line(lines, last)
-    local pieces = lines.pieces
-    pieces[#pieces + 1] = last
-    local line = table.concat(pieces)
-    lines.pieces, lines.size = {}, 0
-    return line
-end
-
-local function keep_piece(self, lines, limit)
-    local piece = lines.text:sub(lines.from)
-    lines.text, lines.size = nil, lines.size + #piece
-    if lines.size > limit then
-        local _, err = refuse(self, errors.new {
-            kind = "limit", phase = "body",
-            message = ("a line of the body is longer than %d bytes"):format(limit),
-        })
-        error(err, 0)
-    end
-    lines.pieces[#lines.pieces + 1] = piece
-end
-
-local function next_line(self, lines, limit)
-    while true do
-        if not lines.text then
-            local chunk, err = next_chunk(self)
-            if err then
-                error(err, 0)
-            elseif not chunk then
-                return #lines.pieces > 0 and join_line(lines, "") or nil
-            end
-            lines.text, lines.from = chunk, 1
-        end
-        local stop = lines.text:find("\n", lines.from, true)
-        if stop then
-            local line = join_line(lines, lines.text:sub(lines.from, stop - 1))
-            lines.from = stop + 1
-            if lines.from > #lines.text then
-                lines.text = nil
-            end
-            return line:byte(-1) == 13 and line:sub(1, -2) or line
-        end
-        keep_piece(self, lines, limit)
-    end
-end
-
 --- for line in response:lines() do: the body line by line, without "\n" or "\r\n"; a last line
 --- without an end counts. Raises when the body breaks off or a line has more than `limit` bytes.
 ---@param limit integer? 1 MiB if none is given
@@ -512,10 +517,14 @@ function methods:lines(limit)
     if limit ~= nil and (type(limit) ~= "number" or limit < 1) then
         errors.argument(2, "limit", "number from 1", limit)
     end
-    local lines = { text = nil, from = 1, pieces = {}, size = 0 }
-    return function()
-        return next_line(self, lines, limit or LINE_LIMIT)
+    local function next_piece()
+        return next_chunk(self)
     end
+    local function give_up(err)
+        local _, problem = refuse(self, err)
+        return problem
+    end
+    return lines.iterator(next_piece, give_up, limit or LINE_LIMIT)
 end
 
 return M

@@ -125,14 +125,14 @@ begin_member(struct decoder *d)
 static int
 stop(struct decoder *d, bool cut)
 {
-    bool after = d->place == BETWEEN;
+    int outcome = d->place == BETWEEN ? MW_CODING_END : MW_ECODING;
 
-    d->place = ENDED;
     if (d->held_len == 0)
-        return MW_CODING_END;
-    if (cut && is_start(d))
-        return MW_ECODING_TRUNCATED;
-    return after ? MW_CODING_END : MW_ECODING;
+        outcome = MW_CODING_END;
+    else if (cut && is_start(d))
+        outcome = MW_ECODING_TRUNCATED;
+    d->place = ENDED;
+    return outcome;
 }
 
 /* Returns MW_OK inside a member. */

@@ -545,8 +545,31 @@ function core.source_of(text) end
 ---@param other_from string?
 ---@return boolean
 function core.is_better_route(to, from, other_to, other_from) end
---- One gzip member (used by the loopback server).
----@return string
-function core.gzip(data) end
+--- Takes content codings off, those that are named in the order in which they were put on: one or
+--- two of "gzip", "deflate", "br" and "zstd".
+---@return moonwire.core.Coding? coding, integer? code
+function core.decoder(...) end
+--- Puts one on.
+---@param name string
+---@return moonwire.core.Coding? coding, integer? code
+function core.encoder(name) end
+
+--- Bytes in, bytes out, a window of 64 KiB at a time.
+---@class moonwire.core.Coding
+local Coding = {}
+--- Before the first next(), and once it has said "need_data".
+---@param data string
+function Coding:feed(data) end
+function Coding:feed_eof() end
+--- "end" comes at the end of the input, or earlier when what follows is no part of the coded bytes.
+---@param max integer? bytes at once; 64 KiB is the most
+---@return "data"|"need_data"|"end"|nil event
+---@return string|integer|nil bytes or code: ECODING, ECODING_TRUNCATED, ECODING_LIMIT, ENOMEM
+function Coding:next(max) end
+--- Bytes that came in and were used, and those that came out.
+---@return integer, integer
+function Coding:bytes() end
+--- Gives the memory back; twice is harmless, all else raises from then on.
+function Coding:close() end
 
 return core

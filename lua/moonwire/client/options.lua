@@ -1,6 +1,7 @@
 -- client/options.lua - checks what a script gives to a client or a request, and names what is
 -- wrong. It never fills in what belongs to one exchange.
 
+local coding = require "moonwire.body.coding"
 local dial_options = require "moonwire.dial.options"
 local errors = require "moonwire.error"
 local headers_of = require "moonwire.headers"
@@ -23,7 +24,8 @@ local TIMEOUT_NAMES = {
 local CLIENT = {
     base_url = true, headers = true, timeout = true, pool = true, max_body = true, limits = true,
     unix_socket = true, expect = true, compat = true, tls = true, resolve = true,
-    on_resolve = true, local_address = true, proxy = true,
+    on_resolve = true, local_address = true, proxy = true, decompress = true,
+    compress = true,
 }
 local COMPAT = { obs_fold = true }
 
@@ -31,6 +33,7 @@ local COMPAT = { obs_fold = true }
 local CONTENT = {
     headers = true, query = true, body = true, json = true, form = true, multipart = true,
     expect = true, upgrade = true, close = true, trailers = true, raw_target = true,
+    decompress = true, compress = true,
 }
 local SENDING = {
     timeout = true, max_body = true, unix_socket = true, on_informational = true, progress = true,
@@ -179,6 +182,8 @@ end
 ---@field auth_kept table? what its requests have learned: see client/auth.lua
 ---@field retry_tokens number? repetitions that its policies may still make
 ---@field cookies moonwire.CookieJar|false
+---@field decompress boolean
+---@field compress string|false|nil
 ---@field tls moonwire.client.Tls
 ---@field dialing moonwire.dial.Options?
 ---@field proxy moonwire.proxy.Rules|"environment"|false|nil nil: as the backend has it
@@ -204,6 +209,7 @@ function options.client(opts, level)
     check_unix_socket(opts.unix_socket, level + 1)
     check_expect(opts.expect, level + 1)
     check_compat(opts.compat, level + 1)
+    coding.check(opts, level + 1)
     if opts.limits ~= nil then
         errors.check(level + 1, "limits", "table", opts.limits)
     end
@@ -225,6 +231,8 @@ function options.client(opts, level)
         pool = pool,
         longest_idle = opts.pool and opts.pool.idle_timeout,
         expect = opts.expect,
+        decompress = opts.decompress ~= false,
+        compress = opts.compress,
         tls = tls.new(opts.tls, level + 1),
         dialing = dial_options.check(opts, nil, level + 1),
         proxy = proxies.check(opts, level + 1),

@@ -1,6 +1,7 @@
 -- connection/receiver.lua - the receiving half of a connection: head, informational heads, body
 -- pieces, end.  It never sends, but stops the sender when its body is refused.
 
+local decoding = require "moonwire.response.decoding"
 local errors = require "moonwire.error"
 local failure = require "moonwire.connection.failure"
 local responses = require "moonwire.response"
@@ -109,14 +110,21 @@ function M.complete(self, response, trailers, now)
     end
 end
 
+-- Coded bytes may be some more than those they stand for, which are counted when they are read.
+local function is_too_large(self, response, received)
+    local limit = self.max_body
+    return received > limit
+        and (received > limit + limit / 8 + 1024 or not decoding.codings(response))
+end
+
 -- Holds what has come of the body against max_body, and tells the script about it.
-local function check_size(self)
+local function check_size(self, response)
     local _, _, received = self.h1:exchange_bytes()
     if received == self.body_seen then
         return true
     end
     self.body_seen = received
-    if self.max_body and received > self.max_body then
+    if self.max_body and is_too_large(self, response, received) then
         return self:fail(failure.too_large(self.max_body))
     end
     if self.progress then
@@ -128,7 +136,8 @@ end
 
 -- What has come along with the head: so a small response needs no reader.
 local function take_ready_body(self, response, after, detail, now, reusable, why, max)
-    if response.buffered and (self.max_body or self.progress) and not check_size(self) then
+    if response.buffered and (self.max_body or self.progress) and not check_size(self, response)
+    then
         return
     elseif after == "end" then
         self.received = true
@@ -249,7 +258,7 @@ local function pull(self, response, way, step, argument)
     local file = way == "save" and argument or nil
     while true do
         local event, data, where = step(h1, argument)
-        if is_watched and event and not check_size(self) then
+        if is_watched and event and not check_size(self, response) then
             return nil, self.failure
         end
         if event == "body" then

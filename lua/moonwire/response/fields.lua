@@ -2,6 +2,7 @@
 -- when a script looks at it.  It never reads the body.
 
 local core = require "moonwire.core"
+local decoding = require "moonwire.response.decoding"
 
 --- Seconds. Opening the connection isn't a part of total and first_byte: they count from when the
 --- request began on it.
@@ -27,6 +28,7 @@ local core = require "moonwire.core"
 ---@field max_body integer?
 ---@field reason string
 ---@field http_version string
+---@field plain moonwire.core.Headers|false a head whose body isn't to be decoded
 
 local fields = {}
 
@@ -46,8 +48,14 @@ end
 
 -- A copy: the head may be that of other responses as well.
 function fields.headers(self)
-    local headers = self.head:copy()
+    local headers = decoding.headers(self)
     self.headers = headers
+    return headers
+end
+
+function fields.raw_headers(self)
+    local headers = self.head:copy()
+    self.raw_headers = headers
     return headers
 end
 

@@ -1,6 +1,6 @@
 -- What the loopback server answers by itself: the part of httpbin that examples and specs need.  It
 -- reads requests and writes answers, and opens nothing.
-local core = require "moonwire.core"
+local coding = require "moonwire.body.coding"
 local data = require "moonwire.testing.server.data"
 local exchange = require "moonwire.testing.server.exchange"
 local headers = require "moonwire.headers"
@@ -214,13 +214,17 @@ local function set_cookies(_, request, respond)
     return respond(302, "", fields)
 end
 
-local function gzip(server, request, respond)
-    local answer = described(server, request)
-    answer.gzipped = true
-    return respond(200, core.gzip(assert(json.encode(answer)) .. "\n"), {
-        ["Content-Type"] = "application/json",
-        ["Content-Encoding"] = "gzip",
-    })
+-- What was asked for, with a content coding.
+local function coded(name, word)
+    return function(server, request, respond)
+        local answer = described(server, request)
+        answer[word] = true
+        local text = assert(json.encode(answer)) .. "\n"
+        return respond(200, assert(coding.encode(name, text)), {
+            ["Content-Type"] = "application/json",
+            ["Content-Encoding"] = name,
+        })
+    end
 end
 
 local function upload(_, request, respond)
@@ -275,7 +279,10 @@ local routes = {
     { "^/cookies$", READ, show_cookies },
     { "^/cookies/set$", READ, set_cookies },
     { "^/headers$", READ, show_headers },
-    { "^/gzip$", READ, gzip },
+    { "^/gzip$", READ, coded("gzip", "gzipped") },
+    { "^/deflate$", READ, coded("deflate", "deflated") },
+    { "^/brotli$", READ, coded("br", "brotli") },
+    { "^/zstd$", READ, coded("zstd", "zstd") },
     { "^/upload$", SEND, upload },
     { "^/echo$", SEND, echo },
     { "^/basic%-auth/(.+)$", nil, logins.basic },
