@@ -61,8 +61,8 @@ end
 ---@field raw_target boolean? the path goes out with its dot segments, as in "/a/../b"
 ---@field decompress boolean? ask for content codings (Accept-Encoding), and take them off the
 ---  response's body
----@field compress "gzip"|"deflate"|"br"|"zstd"|false|nil put on the body, unless it is a string that
----  would not get shorter
+---@field compress "gzip"|"deflate"|"br"|"zstd"|false|nil put on the body, unless that is a string
+---  that would not get shorter
 ---@field absolute boolean? the request line says the whole URL, as a proxy for http wants it
 
 ---@class moonwire.Request

@@ -18,8 +18,8 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 ---@field ok boolean status is 200 to 299
 ---@field http_version string "1.1" or "1.0"
 ---@field url string of the request that it answers
----@field headers moonwire.core.Headers without Content-Encoding and Content-Length where the body is
----  decoded
+---@field headers moonwire.core.Headers without Content-Encoding and Content-Length where the body
+---  is decoded
 ---@field raw_headers moonwire.core.Headers as received
 ---@field trailers moonwire.core.Headers? nil until the body has ended
 ---@field timing moonwire.Timing made anew at each look

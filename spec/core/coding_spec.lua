@@ -67,7 +67,8 @@ describe("a content coding", function()
         it("gives the same wherever the bytes are cut: " .. name, function()
             local packed = encode(name, TEXT)
             for cut = 1, #packed - 1 do
-                local text, how = decode_pieces({ name }, { packed:sub(1, cut), packed:sub(cut + 1) })
+                local pieces = { packed:sub(1, cut), packed:sub(cut + 1) }
+                local text, how = decode_pieces({ name }, pieces)
                 assert.is_true(text == TEXT and how == "end", cut)
             end
             local text, how = decode_pieces({ name }, bytes_of(packed), 1)

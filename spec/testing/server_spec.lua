@@ -162,13 +162,17 @@ describe("the loopback server's routes", function()
         end)
     end)
 
-    it("show headers and speak gzip", function()
+    it("show headers and speak all content codings", function()
         serving(function(_, client)
             local res = assert(client:get("/headers", { headers = { ["X-One"] = { "1", "2" } } }))
             assert.equal("1, 2", res:json().headers["X-One"])
-            res = assert(client:get("/gzip"))
+            res = assert(client:get("/gzip", { decompress = false }))
             assert.equal("gzip", res.headers:get "content-encoding")
             assert.equal("\31\139", assert(res:text()):sub(1, 2))
+            for path, word in pairs { gzip = "gzipped", deflate = "deflated", brotli = "brotli",
+                zstd = "zstd" } do
+                assert.is_true(assert(client:get("/" .. path)):json()[word])
+            end
         end)
     end)
 

@@ -122,7 +122,7 @@ local function open(body, name)
     }, Reader)
 end
 
---- A body with a coding put on; the same one, and nothing behind it, where that would be no shorter.
+--- A body with a coding put on; the same one, and no coding, where that would be no shorter.
 ---@param body moonwire.Body
 ---@param name "gzip"|"deflate"|"br"|"zstd"
 ---@return moonwire.Body body

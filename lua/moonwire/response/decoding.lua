@@ -1,5 +1,5 @@
--- response/decoding.lua - takes the content codings off a response's body while it is read. It never
--- reads more of the body than its reader asks for.
+-- response/decoding.lua - takes the content codings off a response's body while that is read. It
+-- never reads more of the body than its reader asks for.
 
 local core = require "moonwire.core"
 local errors = require "moonwire.error"

@@ -1,5 +1,5 @@
--- response/lines.lua - cuts the pieces of a body into lines.  It never asks for a piece before it has
--- given out the lines of the last one.
+-- response/lines.lua - cuts the pieces of a body into lines.  It never asks for a piece before it
+-- has given out the lines of the last one.
 
 local errors = require "moonwire.error"
 

@@ -251,7 +251,8 @@ end
 local function index(_, _, respond)
     return respond(200, "moonwire's loopback server: /get /post /put /patch /delete /anything "
         .. "/status/N /bytes/N /stream/N /drip /delay/N /chunked /redirect/N /cookies "
-        .. "/cookies/set?NAME=VALUE /headers /gzip /upload /echo /basic-auth/USER/PASSWORD "
+        .. "/cookies/set?NAME=VALUE /headers /gzip /deflate /brotli /zstd "
+        .. "/upload /echo /basic-auth/USER/PASSWORD "
         .. "/bearer /digest-auth/QOP/USER/PASSWORD[/ALGORITHM]\n",
         { ["Content-Type"] = "text/plain" })
 end
