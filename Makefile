@@ -296,7 +296,7 @@ WRAP_guard_page := mw_h1_feed mw_h1_free
 WRAP_counted_calls := ev_timer_start ev_timer_stop ev_io_start ev_io_stop
 WRAP_no_shortcuts := sendfile splice
 WRAP_failing_alloc := malloc calloc realloc free uriParseSingleUriExA uriAddBaseUriExA uriFreeUriMembersA \
-	idn2_to_ascii_8z idn2_free
+	idn2_to_ascii_8z idn2_free ZSTD_createDStream ZSTD_createCStream
 
 .PHONY: wrapped
 wrapped: $(WRAPPED)

@@ -1,6 +1,8 @@
--- What spec/core/oom_spec.lua runs on a core whose memory can be made to fail: everything the codec
--- and the header lists do, once for each allocation in it, with that allocation failing.
+-- What spec/core/oom_spec.lua runs on a core whose memory can be made to fail: everything the codec,
+-- the header lists and the content codings do, once for each allocation in it, with that allocation
+-- failing.
 
+local codings = require "spec.support.codings"
 local core = require "moonwire.core"
 local trace_of = require "spec.support.trace"
 
@@ -270,6 +272,58 @@ describe("out of memory for receiving", function()
     end)
 end)
 
+-- Works on bytes until the end; ENOMEM where there was no memory for it.
+local function code_all(coding, code, bytes)
+    if not coding then
+        return code
+    end
+    coding:feed(bytes)
+    local event, data
+    repeat
+        event, data = coding:next()
+        if event == "need_data" then
+            coding:feed_eof()
+        end
+    until event == "end" or event == nil
+    if event == nil then
+        local again, same = coding:next()
+        assert.same({ nil, data }, { again, same })
+        return data
+    end
+    coding:close()
+end
+
+describe("out of memory in a content coding", function()
+    local text = codings.noise(70000)
+
+    for _, name in ipairs(codings.NAMES) do
+        it("is told where it is taken off: " .. name, function()
+            local packed = codings.encode(name, text)
+            assert.is_true(both_ways(function()
+                local decoder, code = core.decoder(name)
+                return code_all(decoder, code, packed)
+            end) > 2)
+        end)
+
+        it("is told where it is put on: " .. name, function()
+            assert.is_true(both_ways(function()
+                local encoder, code = core.encoder(name)
+                return code_all(encoder, code, text)
+            end) > 2)
+        end)
+    end
+
+    it("is told in a chain", function()
+        local packed = codings.encode("zstd", codings.encode("gzip", text))
+        assert.is_true(both_ways(function()
+            local decoder, code = core.decoder("gzip", "zstd")
+            return code_all(decoder, code, packed)
+        end) > 6)
+    end)
+end)
+
+local PACKED = codings.encode("br", codings.encode("gzip", "hello"))
+
 -- One of everything.
 local function exchange()
     local headers = core.headers()
@@ -295,7 +349,13 @@ local function exchange()
     tostring(headers)
     core.parse_url("http://u@h:80/p?q#f")
     core.resolve_url("http://h/" .. ("a"):rep(3000), "../b")
-    core.gzip "hello"
+    local coding, code = core.encoder "br"
+    local failed = code_all(coding, code, "hello")
+    if not failed then
+        coding, code = core.decoder("gzip", "br")
+        failed = code_all(coding, code, PACKED)
+    end
+    return failed
 end
 
 describe("out of memory in Lua as well", function()

@@ -1,7 +1,8 @@
 /* failing_alloc.c - linked into a moonwire.core of its own in front of what
  * asks for memory: one wanted allocation fails, or it and all that follow, of
- * the core's own, of uriparser's and libidn2's in its name and, if wanted, of
- * Lua's and OpenSSL's. */
+ * the core's own, of uriparser's, libidn2's and zstd's in its name and, if
+ * wanted, of Lua's and OpenSSL's. */
+#define ZSTD_STATIC_LINKING_ONLY
 #include <idn2.h>
 #include <lauxlib.h>
 #include <lua.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uriparser/Uri.h>
+#include <zstd.h>
 
 static struct {
     long left;       /* allocations until the one that fails; 0: none does */
@@ -175,6 +177,38 @@ __wrap_idn2_free(void *block)
     if (block != NULL)
         state.live--;
     __real_idn2_free(block);
+}
+
+/* zstd takes its memory from here, as uriparser does. */
+static void *
+zstd_malloc(void *opaque, size_t size)
+{
+    (void)opaque;
+    return __wrap_malloc(size);
+}
+
+static void
+zstd_free(void *opaque, void *block)
+{
+    (void)opaque;
+    __wrap_free(block);
+}
+
+static const ZSTD_customMem zstd_memory = {zstd_malloc, zstd_free, NULL};
+
+ZSTD_DStream *__wrap_ZSTD_createDStream(void);
+ZSTD_CStream *__wrap_ZSTD_createCStream(void);
+
+ZSTD_DStream *
+__wrap_ZSTD_createDStream(void)
+{
+    return ZSTD_createDStream_advanced(zstd_memory);
+}
+
+ZSTD_CStream *
+__wrap_ZSTD_createCStream(void)
+{
+    return ZSTD_createCStream_advanced(zstd_memory);
 }
 
 /* OpenSSL keeps some for ever, so a first use comes before any counting. */

@@ -34,6 +34,13 @@ struct mw_coding_stage *mw_decoder_new(
 struct mw_coding_stage *mw_encoder_new(
     const struct mw_alloc *alloc, enum mw_coding_kind kind);
 
+/* Brotli's encoder, as mw_encoder_new() uses it.  NULL when out of memory; what
+ * has failed once is only to be freed. */
+struct mw_coding_br;
+struct mw_coding_br *mw_coding_br_new(const struct mw_alloc *alloc);
+void mw_coding_br_free(struct mw_coding_br *br); /* NULL is allowed */
+int mw_coding_br_write(struct mw_coding_br *br, struct mw_coding_io *io);
+
 /* Memory as zlib and brotli ask for it; `alloc` is the const struct mw_alloc *,
  * or NULL. */
 void *mw_coding_zlib_alloc(void *alloc, unsigned count, unsigned size);

@@ -2,11 +2,9 @@
  * flushes at the end only. */
 #include "core/coding_internal.h"
 
-#include <brotli/encode.h>
 #include <limits.h>
 #include <zlib.h>
 #include <zstd.h>
-#include <zstd_errors.h>
 
 #include "core/alloc.h"
 #include "core/err.h"
@@ -15,18 +13,15 @@ enum {
     GZIP_WINDOW = 15 + 16, /* zlib's window of 32 KiB, in a gzip head */
     ZLIB_WINDOW = 15,
     ZLIB_MEMORY = 8, /* zlib's own default */
-    /* What these take as long for as zlib for its default, or less. */
-    BR_QUALITY = 5,
-    BR_WINDOW_LOG = 18, /* 256 KiB */
     ZSTD_LEVEL = 3
 };
 
 struct encoder {
     struct mw_coding_stage stage;
     enum mw_coding_kind kind;
-    z_stream zlib;          /* gzip and deflate; owned where it has a state */
-    BrotliEncoderState *br; /* owned */
-    ZSTD_CStream *zstd;     /* owned */
+    z_stream zlib;           /* gzip and deflate; owned where it has a state */
+    struct mw_coding_br *br; /* owned */
+    ZSTD_CStream *zstd;      /* owned */
 };
 
 static int
@@ -46,23 +41,6 @@ write_zlib(struct encoder *e, struct mw_coding_io *io)
     mw_coding_advance(&io->in, given - z->avail_in);
     mw_coding_made(io, room - z->avail_out);
     return code == Z_STREAM_END ? MW_CODING_END : MW_CODING_NEED_DATA;
-}
-
-static int
-write_br(struct encoder *e, struct mw_coding_io *io)
-{
-    const uint8_t *next_in = (const uint8_t *)io->in.data;
-    uint8_t *next_out = (uint8_t *)io->room;
-    size_t in_left = io->in.len;
-    size_t room_left = io->left;
-
-    if (!BrotliEncoderCompressStream(e->br,
-            io->last ? BROTLI_OPERATION_FINISH : BROTLI_OPERATION_PROCESS,
-            &in_left, &next_in, &room_left, &next_out, NULL))
-        return MW_ENOMEM; /* nothing else can go wrong */
-    mw_coding_advance(&io->in, io->in.len - in_left);
-    mw_coding_made(io, io->left - room_left);
-    return BrotliEncoderIsFinished(e->br) ? MW_CODING_END : MW_CODING_NEED_DATA;
 }
 
 static int
@@ -93,7 +71,7 @@ run_encoder(struct mw_coding_stage *stage, struct mw_coding_io *io)
             outcome = write_zlib(e, io);
             break;
         case MW_CODING_BR:
-            outcome = write_br(e, io);
+            outcome = mw_coding_br_write(e->br, io);
             break;
         case MW_CODING_ZSTD:
             outcome = write_zstd(e, io);
@@ -111,8 +89,7 @@ free_encoder(struct mw_coding_stage *stage)
 
     if (e->zlib.state != NULL)
         deflateEnd(&e->zlib);
-    if (e->br != NULL)
-        BrotliEncoderDestroyInstance(e->br);
+    mw_coding_br_free(e->br);
     ZSTD_freeCStream(e->zstd);
     mw_alloc_free(e);
 }
@@ -127,13 +104,8 @@ open_library(struct encoder *e)
                    e->kind == MW_CODING_GZIP ? GZIP_WINDOW : ZLIB_WINDOW,
                    ZLIB_MEMORY, Z_DEFAULT_STRATEGY) == Z_OK;
     case MW_CODING_BR:
-        e->br = BrotliEncoderCreateInstance(
-            mw_coding_alloc, mw_coding_dealloc, e->zlib.opaque);
-        return e->br != NULL &&
-               BrotliEncoderSetParameter(
-                   e->br, BROTLI_PARAM_QUALITY, BR_QUALITY) &&
-               BrotliEncoderSetParameter(
-                   e->br, BROTLI_PARAM_LGWIN, BR_WINDOW_LOG);
+        e->br = mw_coding_br_new(e->zlib.opaque);
+        return e->br != NULL;
     case MW_CODING_ZSTD:
         e->zstd = ZSTD_createCStream();
         return e->zstd != NULL &&
