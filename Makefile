@@ -314,9 +314,9 @@ $(WRAPPED): $(BUILD)/%/moonwire/core.so: $(BUILD)/obj/wrap/%.o $(OBJ) $(BUILD)/c
 SECONDS := 60
 FUZZERS := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
 FUZZ := $(BUILD)/fuzz
-FUZZ_COMPILE = clang $(OWN) -Ispec $(LLHTTP_CFLAGS) -O1 -g -fno-omit-frame-pointer \
+FUZZ_COMPILE = clang $(OWN) -Ispec $(LLHTTP_CFLAGS) $(OTHER_CFLAGS) -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_OBJ := $(patsubst src/core/%.c,$(FUZZ)/obj/%.o,$(wildcard src/core/h1_*.c) \
+FUZZ_OBJ := $(patsubst src/core/%.c,$(FUZZ)/obj/%.o,$(wildcard src/core/h1_*.c src/core/coding*.c) \
 	$(addprefix src/core/,headers.c buf.c err.c alloc.c)) $(FUZZ)/obj/input.o $(FUZZ)/obj/player.o
 FUZZ_OPTIONS := -verbosity=0 -timeout=10 -rss_limit_mb=1024 -max_len=8192 \
 	-dict=spec/fuzz/h1.dict -close_fd_mask=1
@@ -339,7 +339,8 @@ $(FUZZ)/seeds/done: spec/fuzz/seeds.lua spec/support/trace.lua $(wildcard spec/d
 	@touch $@
 
 $(FUZZERS:%=$(FUZZ)/%): $(FUZZ)/%: $(FUZZ)/obj/%_fuzz.o $(FUZZ_OBJ)
-	$(call quiet,LD) clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LLHTTP_LIBS)
+	$(call quiet,LD) clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LLHTTP_LIBS) \
+	    $(ZLIB_LIBS) $(BROTLI_LIBS) $(ZSTD_LIBS)
 
 $(FUZZ)/obj/%.o: src/core/%.c Makefile
 	@mkdir -p $(@D)

@@ -5,8 +5,8 @@ local support = require "spec.support"
 local SECONDS = 4
 
 describe("make fuzz", function()
-    for _, target in ipairs { "client", "server", "split", "pair" } do
-        it("finds nothing in the codec: " .. target, function()
+    for _, target in ipairs { "client", "server", "split", "pair", "coding" } do
+        it("finds nothing: " .. target, function()
             local command = ("make -C %s BUILD=%s SECONDS=%d run-fuzz-%s"):format(
                 support.quote(support.root), support.quote(support.build), SECONDS, target)
             local status, output, errors = support.run("env -u ASAN_OPTIONS -u UBSAN_OPTIONS "

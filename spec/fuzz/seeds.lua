@@ -1,4 +1,5 @@
--- Writes what the fuzz targets begin with, made of the golden traces:  luajit seeds.lua FOLDER
+-- Writes what the fuzz targets begin with, made of the golden traces, and bodies with content codings:
+--     luajit seeds.lua FOLDER
 
 package.path = "./?.lua;" .. package.path
 package.loaded["moonwire.core"] = {} -- the traces are read here, not replayed
@@ -28,7 +29,29 @@ local function first_of(trace)
     return KINDS[words[1]] or 0
 end
 
+-- A few bytes of text, packed. The numbers are those of enum mw_coding_kind; 16: the one behind it in
+-- the second two bits as well.
+local CODED = {
+    { 0, "1f8b0800000000000003cbcdcfcf2bcf2c4a55c81d65d0920100f068885868010000" },
+    { 1, "789ccbcdcfcf2bcf2c4a55c81d65d0920100b52c8e81" },
+    { 1, "cbcdcfcf2bcf2c4a55c81d65d0920100" },
+    { 2, "1367010024404a10c68af104937606" },
+    { 3, "28b52ffd0458850000486d6f6f6e776972652001005c54cb11896b3985" },
+    { 16 + 2 * 4, "030e801f8b0800000000000003cbcdcfcf2bcf2c4a5500002e15a3740900000003" },
+}
+
+local function bytes_of(hex)
+    return (hex:gsub("%x%x", function(digits)
+        return string.char(tonumber(digits, 16))
+    end))
+end
+
 local folder = arg[1]
+for number, coded in ipairs(CODED) do
+    local cuts, bytes = string.char(3, 5, 7, 2, 40), bytes_of(coded[2])
+    write(folder .. "/coding", "once" .. number, string.char(coded[1]), cuts, bytes)
+    write(folder .. "/coding", "twice" .. number, string.char(coded[1] + 32), cuts, bytes, bytes)
+end
 for number, path in ipairs(trace_of.files()) do
     local trace = trace_of.read(path)
     local name = path:match "([^/]+)%.txt$"

@@ -23,6 +23,16 @@ http://127.0.0.1:%(port), http://127.0.0.1:%(idleport) {
         header -Content-Length
         file_server
     }
+    handle_path /packed/* {
+        root * %(bodies)
+        encode zstd gzip {
+            minimum_length 2
+            match {
+                header Content-Type *
+            }
+        }
+        file_server
+    }
     respond /empty 204
     reverse_proxy 127.0.0.1:%(nodeport)
 }
@@ -42,6 +52,7 @@ interop.describe("caddy", function(bodies)
         echo = "/echo", files = "/files/", chunked = "/chunked/", empty = "/empty",
         processes = { process, node.process },
     }
-end, function(server)
+end, function(server, bodies)
     interop.node_specs(it, server)
+    interop.coding_specs(it, server, bodies, "/packed/", { "zstd", "gzip" })
 end)

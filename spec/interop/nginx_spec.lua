@@ -11,6 +11,7 @@ location = /echo { default_type text/plain; return 200 "$request_method\n"; }
 location = /empty { return 204; }
 location /files/ { alias %(bodies)/; }
 location /chunked/ { ssi on; ssi_types *; alias %(bodies)/; }
+location /packed/ { gzip on; gzip_types *; gzip_min_length 2; alias %(bodies)/; }
 location /dav/ { dav_methods PUT; create_full_put_path on; }
 location /limited/ { dav_methods PUT; client_max_body_size 64k; }
 location = /trailers { ssi on; ssi_types *; add_trailer X-Bytes $bytes_sent;
@@ -62,6 +63,8 @@ local function start(bodies)
 end
 
 interop.describe("nginx", start, function(server, bodies)
+    interop.coding_specs(it, server, bodies, "/packed/", { "gzip" })
+
     for _, chunked in ipairs { false, true } do
         it("gets the early 413 for a body sent " .. (chunked and "in chunks" or "with its length"),
             function()

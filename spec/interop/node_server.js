@@ -5,6 +5,7 @@ const crypto = require("crypto");
 const fs = require("fs");
 const http = require("http");
 const path = require("path");
+const zlib = require("zlib");
 
 const [port, folder] = process.argv.slice(2);
 
@@ -33,6 +34,31 @@ function sendEcho(request, response) {
         response.end(`${request.method} ${hash.digest("hex")} ${framing || "none"}\n`));
 }
 
+const packers = { gzip: zlib.createGzip, deflate: zlib.createDeflate, br: zlib.createBrotliCompress };
+const unpackers = { gzip: zlib.createGunzip, deflate: zlib.createInflate, br: zlib.createBrotliDecompress };
+
+// The file with the first coding that is asked for.
+function sendPacked(request, response, name) {
+    const wanted = (request.headers["accept-encoding"] || "").split(/, */);
+    const coding = wanted.find((word) => packers[word]);
+    const file = fs.createReadStream(path.join(folder, path.basename(name)));
+    if (coding) {
+        response.setHeader("Content-Encoding", coding);
+        file.pipe(packers[coding]()).pipe(response);
+    } else
+        file.pipe(response);
+}
+
+// "MD5 CODING" of the request's body once it is unpacked
+function sendUnpacked(request, response) {
+    const coding = request.headers["content-encoding"];
+    const hash = crypto.createHash("md5");
+    const body = coding ? request.pipe(unpackers[coding]()) : request;
+    body.on("data", (data) => hash.update(data));
+    body.on("error", (error) => response.writeHead(400).end(`${error}\n`));
+    body.on("end", () => response.end(`${hash.digest("hex")} ${coding}\n`));
+}
+
 function sendTrailers(response) {
     response.writeHead(200, { Trailer: "X-Count, X-Sum" });
     response.write("with ");
@@ -46,6 +72,10 @@ function answer(request, response) {
         sendFile(request, response, name, kind === "chunked");
     else if (kind === "echo" || kind === "unexpected")
         sendEcho(request, response);
+    else if (kind === "packed")
+        sendPacked(request, response, name);
+    else if (kind === "unpack")
+        sendUnpacked(request, response);
     else if (kind === "empty")
         response.writeHead(204).end();
     else if (kind === "trailers")

@@ -128,6 +128,18 @@ describe("moonwire against httpbin", function()
         end)
     end)
 
+    it("takes off whatever coding it puts on", function()
+        with_client(function(client)
+            for path, word in pairs { gzip = "gzipped", deflate = "deflated", brotli = "brotli" } do
+                local response = assert(client:get(path))
+                assert.is_string(response.raw_headers["content-encoding"])
+                local seen = assert(response:json())
+                assert.is_true(seen[word])
+                assert.equal("gzip, deflate, br, zstd", seen.headers["Accept-Encoding"])
+            end
+        end)
+    end)
+
     it("reads a stream of JSON lines", function()
         with_client(function(client)
             local count = 0

@@ -60,6 +60,29 @@ describe("a client", function()
         })).status)
     end))
 
+    it("takes content codings off, and puts them on", with_client(function(client, url)
+        for path, word in pairs { gzip = "gzipped", deflate = "deflated", brotli = "brotli",
+            zstd = "zstd" } do
+            assert.is_true(assert(assert(client:get(url .. "/" .. path)):json())[word])
+            local lines = 0
+            for _ in assert(client:get(url .. "/" .. path)):lines() do
+                lines = lines + 1
+            end
+            assert.equal(1, lines)
+        end
+        for _, coding in ipairs { "gzip", "deflate", "br", "zstd" } do
+            local answer = upload(client, url, ("x"):rep(100000), { compress = coding })
+            assert.is_true(answer.bytes < 1000)
+            local count = 0
+            answer = upload(client, url, function()
+                count = count + 1
+                moonwire.sleep(0.001)
+                return count <= 20 and ("y"):rep(1000) or nil
+            end, { compress = coding })
+            assert.is_true(answer.chunked and answer.bytes < 1000)
+        end
+    end))
+
     it("uploads a string, a function's chunks and a file", with_client(function(client, url)
         assert.equal(100000, upload(client, url, ("x"):rep(100000)).bytes)
         local count = 0

@@ -255,6 +255,49 @@ function M.expect_specs(it, server, bodies)
     end)
 end
 
+--- Specs for a server that packs what it sends.
+---@param it function busted's
+---@param server fun(): spec.interop.Server
+---@param path string of a folder with the bodies, packed as a client wishes
+---@param codings string[]
+function M.coding_specs(it, server, bodies, path, codings)
+    for _, coding in ipairs(codings) do
+        it("reads what it has packed: " .. coding, function()
+            M.with_client(function(client)
+                for i = 3, #bodies - 1 do
+                    local response = assert(client:get(server().url .. path .. bodies[i].name, {
+                        headers = { ["Accept-Encoding"] = coding },
+                    }))
+                    assert.equal(coding, response.raw_headers["content-encoding"])
+                    assert.is_nil(response.headers["content-encoding"])
+                    check_body(response, bodies[i])
+                end
+                assert.equal(1, client:stats().opened)
+            end)
+        end)
+    end
+
+    it("asks it for all of them, saves what comes and leaves the rest unread", function()
+        M.with_client(function(client)
+            local url = server().url .. path .. bodies.small.name
+            local saved = support.temp_dir() .. "/saved"
+            local response = assert(client:get(url))
+            assert.is_string(response.raw_headers["content-encoding"])
+            assert(response:save(saved))
+            local _, out = support.run { "md5sum", saved }
+            assert.equal(bodies.small.md5, out:match "^%x+")
+            response = assert(client:get(url, { decompress = false }))
+            check_body(response, bodies.small)
+            response = assert(client:head(url))
+            assert.equal("", response:text())
+            response = assert(client:get(url, { headers = { Range = "bytes=0-9" } }))
+            assert.equal(BLOCK:sub(1, 10), response:text():sub(1, 10))
+            assert(assert(client:get(url)):discard())
+            assert.equal(1, client:stats().opened)
+        end)
+    end)
+end
+
 local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" }
 
 ---@class spec.interop.Server

@@ -48,11 +48,12 @@ take_block(void *opaque, size_t size)
 static void
 drop_block(void *opaque, void *address)
 {
-    struct block *block = (struct block *)address - 1;
+    struct block *block;
 
     (void)opaque;
     if (address == NULL)
         return;
+    block = (struct block *)address - 1;
     block->before->next = block->next;
     block->next->before = block->before;
     mw_alloc_free(block);
