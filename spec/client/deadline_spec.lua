@@ -76,15 +76,15 @@ local PHASES = {
         .. " 0 received)", { { block = true } }, sent = 0, received = 0 },
     { "headers", { headers = 60 }, "headers", 61.2,
         "no complete response head after the request (timeout.headers = 60 s; 61.2 s in all,"
-        .. " 92 bytes sent, 3 received)", BEGUN, sent = 92, received = 3 },
+        .. " 134 bytes sent, 3 received)", BEGUN, sent = 134, received = 3 },
     { "headers", { headers = 60, total = 5 }, "total", 5,
-        "no complete response head (timeout.total = 5 s; 5 s in all, 92 bytes sent, 0 received)",
-        ASKED, sent = 92, received = 0 },
+        "no complete response head (timeout.total = 5 s; 5 s in all, 134 bytes sent, 0 received)",
+        ASKED, sent = 134, received = 0 },
     { "body", { idle = 30 }, "idle", 31.2,
-        "no more bytes of the response's body (timeout.idle = 30 s; 31.2 s in all, 92 bytes sent,"
-        .. " 43 received)", HALFWAY, sent = 92, received = 43 },
+        "no more bytes of the response's body (timeout.idle = 30 s; 31.2 s in all, 134 bytes sent,"
+        .. " 43 received)", HALFWAY, sent = 134, received = 43 },
     { "body", { idle = 30, total = 6 }, "total", 6,
-        "the response's body was not complete (timeout.total = 6 s; 6 s in all, 92 bytes sent,"
+        "the response's body was not complete (timeout.total = 6 s; 6 s in all, 134 bytes sent,"
         .. " 43 received)", HALFWAY, sent = 92, received = 43 },
 }
 
@@ -144,7 +144,7 @@ describe("a timeout", function()
             end)
             assert.is_nil(response)
             assert.equal("timed out after 5 s: cancelled before the response's body was complete"
-                .. " (5 s in all, 72 bytes sent, 43 received)", err.message)
+                .. " (5 s in all, 114 bytes sent, 43 received)", err.message)
             assert.equal("body", err.phase)
             assert.equal("http://h/path", err.url)
             assert.equal(43, err.bytes_received)
@@ -191,7 +191,7 @@ describe("the time of a request", function()
             about(m:now() - before, 10)
             assert.equal(2, client:stats().opened)
             assert.equal("no complete response head (timeout.total = 10 s; 10 s in all,"
-                .. " 72 bytes sent, 0 received)", err.message)
+                .. " 114 bytes sent, 0 received)", err.message)
         end)
     end)
 

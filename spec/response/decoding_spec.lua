@@ -1,9 +1,14 @@
 -- What a client's responses with content codings give, whoever reads them.
 
+local backends = require "moonwire.backend"
 local bodies = require "moonwire.body"
 local codings = require "spec.support.codings"
+local headers = require "moonwire.headers"
+local made = require "moonwire.response.made"
+local mock = require "moonwire.testing.mock"
 local requests = require "moonwire.request"
 local support = require "spec.support"
+local tap = require "moonwire.response.tap"
 local world = require "spec.support.mock_client"
 
 local encode, fails, with_client = codings.encode, world.fails, world.with_client
@@ -259,6 +264,46 @@ describe("a response with a content coding", function()
             assert.equal(2, #log.heads)
         end, function()
             return reply("gzip", encode("gzip", TEXT))
+        end)
+    end)
+
+    it("is decoded behind a redirect too, with a body sent on as it was packed", function()
+        local sent = {}
+        with_client(nil, function(client, _, log)
+            local response = assert(client:post("http://h/a", { body = TEXT, compress = "gzip" }))
+            assert.is_true(response:text() == TEXT)
+            assert.equal(1, #response.history)
+            for i = 1, 2 do
+                assert.matches(ASKED, log.heads[i], 1, true)
+                assert.equal(1, select(2, log.heads[i]:gsub("Accept%-Encoding", "")))
+                assert.equal(1, select(2, log.heads[i]:gsub("\r\nContent%-Encoding: gzip\r\n", "")))
+                assert.is_true(codings.decode({ "gzip" }, sent[i]) == TEXT)
+            end
+        end, function(head, number, _, body)
+            sent[number] = body
+            return head:find "^POST /a"
+                and "HTTP/1.1 307 X\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n" or reply("gzip", encode("gzip", TEXT))
+        end)
+    end)
+
+    it("is decoded where it came over no connection, and whoever looks on sees it packed", function()
+        local packed, from, seen = encode("br", TEXT), 1, {}
+        mock.new():run(function()
+            local response = made.new(backends.current(), {
+                request = requests.new { url = "http://h/", decompress = true }, status = 200,
+                headers = headers.new { ["Content-Encoding"] = "br" }, max_body = #TEXT,
+                body = function()
+                    local piece = packed:sub(from, from + 4)
+                    from = from + 5
+                    return piece ~= "" and piece or nil
+                end,
+            })
+            tap.on(response, function(bytes)
+                seen[#seen + 1] = bytes
+            end)
+            assert.is_true(response:text() == TEXT)
+            assert.equal(packed, table.concat(seen))
+            assert.is_nil(response.headers:get "content-encoding")
         end)
     end)
 

@@ -177,6 +177,7 @@ local function next_request(job, request, url, response, policy)
     return requests.new {
         method = method, url = target, headers = headers, body = body, expect = data.expect,
         close = data.close, trailers = data.trailers, upgrade = data.upgrade,
+        decompress = data.decompress, -- the body has its coding already
     }
 end
 

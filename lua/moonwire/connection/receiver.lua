@@ -110,13 +110,6 @@ function M.complete(self, response, trailers, now)
     end
 end
 
--- Coded bytes may be some more than those they stand for, which are counted when they are read.
-local function is_too_large(self, response, received)
-    local limit = self.max_body
-    return received > limit
-        and (received > limit + limit / 8 + 1024 or not decoding.codings(response))
-end
-
 -- Holds what has come of the body against max_body, and tells the script about it.
 local function check_size(self, response)
     local _, _, received = self.h1:exchange_bytes()
@@ -124,7 +117,7 @@ local function check_size(self, response)
         return true
     end
     self.body_seen = received
-    if self.max_body and is_too_large(self, response, received) then
+    if self.max_body and decoding.came_too_much(response, received, self.max_body) then
         return self:fail(failure.too_large(self.max_body))
     end
     if self.progress then

@@ -62,6 +62,17 @@ function M.codings(response)
     return list or nil
 end
 
+--- Whether so many bytes are more than `limit`. Coded ones may be some more than those they stand
+--- for, which are counted when they are read.
+---@param response moonwire.Response
+---@param received integer as they came
+---@param limit integer
+---@return boolean
+function M.came_too_much(response, received, limit)
+    return received > limit
+        and (received > limit + limit / 8 + 1024 or not M.codings(response))
+end
+
 --- The head as it is for the reader of the decoded body.
 ---@param response moonwire.Response
 ---@return moonwire.core.Headers a copy

@@ -1,6 +1,7 @@
 -- response/made.lua - a response that came over no connection: out of a cache, a recording, a
 -- test's own words. It reads like any other. It never opens anything.
 
+local decoding = require "moonwire.response.decoding"
 local errors = require "moonwire.error"
 local failure = require "moonwire.connection.failure"
 local requests = require "moonwire.request"
@@ -51,7 +52,7 @@ function methods:pull(response, max)
     end
     self.left = self.left and self.left - #chunk
     self.seen = self.seen + #chunk
-    if self.max_body and self.seen > self.max_body then
+    if self.max_body and decoding.came_too_much(response, self.seen, self.max_body) then
         close(self)
         return nil, problem_of(self, failure.too_large(self.max_body))
     end
