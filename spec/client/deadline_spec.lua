@@ -85,7 +85,7 @@ local PHASES = {
         .. " 43 received)", HALFWAY, sent = 134, received = 43 },
     { "body", { idle = 30, total = 6 }, "total", 6,
         "the response's body was not complete (timeout.total = 6 s; 6 s in all, 134 bytes sent,"
-        .. " 43 received)", HALFWAY, sent = 92, received = 43 },
+        .. " 43 received)", HALFWAY, sent = 134, received = 43 },
 }
 
 describe("a timeout", function()
