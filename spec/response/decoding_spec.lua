@@ -6,6 +6,7 @@ local codings = require "spec.support.codings"
 local headers = require "moonwire.headers"
 local made = require "moonwire.response.made"
 local mock = require "moonwire.testing.mock"
+local moonwire = require "moonwire"
 local requests = require "moonwire.request"
 local support = require "spec.support"
 local tap = require "moonwire.response.tap"
@@ -304,6 +305,23 @@ describe("a response with a content coding", function()
             assert.is_true(response:text() == TEXT)
             assert.equal(packed, table.concat(seen))
             assert.is_nil(response.headers:get "content-encoding")
+        end)
+    end)
+
+    it("tells its reader that another task has closed it", function()
+        with_client(nil, function(client)
+            local response = assert(client:get("http://h/"))
+            moonwire.scope(function(s)
+                s:spawn(function()
+                    moonwire.sleep(1)
+                    response:close()
+                end)
+                fails("closed", "body", response:text())
+            end)
+            fails("closed", "body", response:read())
+        end, function()
+            return "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 99\r\n\r\n"
+                .. "\31\139"
         end)
     end)
 

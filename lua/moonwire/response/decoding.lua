@@ -162,7 +162,9 @@ function M.read(response, decoder, next_raw, max)
         local event, data = coding:next(max or PIECE)
         if event == "need_data" then
             local raw, err = next_raw(response)
-            if raw then
+            if decoder.ended then -- by somebody who has closed the response meanwhile
+                return nil, response.failure
+            elseif raw then
                 coding:feed(raw)
             elseif err then
                 M.stop(response)
