@@ -59,7 +59,7 @@ end
 ---@return moonwire.Body
 function methods:recoded(text, opener)
     return make({ text = text, length = text and #text, rewindable = self.rewindable,
-        content_type = self.content_type, opener = opener })
+        content_type = self.content_type, boundary = self.boundary, opener = opener })
 end
 
 local M = {}

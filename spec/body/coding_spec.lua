@@ -129,6 +129,18 @@ describe("compress", function()
         assert.matches("\r\nContent-Encoding: zstd\r\n", head, 1, true)
     end)
 
+    it("goes with multipart, whose parts may be files", function()
+        local head, sent, response = send { compress = "gzip", multipart = {
+            a = TEXT, b = { file = file_with(TEXT) },
+        } }
+        assert.equal(200, response.status)
+        local boundary = head:match "\r\nContent%-Type: multipart/form%-data; boundary=([^\r]+)\r\n"
+        assert.matches("\r\nContent-Encoding: gzip\r\n", head, 1, true)
+        local plain = decode({ "gzip" }, sent)
+        assert.equal("--" .. boundary .. "\r\n", plain:sub(1, #boundary + 4))
+        assert.equal(10000, select(2, plain:gsub("one line of a text\r?\n", "")))
+    end)
+
     it("is nothing to a request without a body", function()
         assert.is_nil(head_of({ method = "GET", compress = "gzip" }):find "Content%-Enc")
     end)

@@ -1,4 +1,4 @@
--- Writes what the fuzz targets begin with, made of the golden traces, and bodies with content codings:
+-- Writes what the fuzz targets begin with, made of the golden traces, and packed bodies:
 --     luajit seeds.lua FOLDER
 
 package.path = "./?.lua;" .. package.path
@@ -29,8 +29,8 @@ local function first_of(trace)
     return KINDS[words[1]] or 0
 end
 
--- A few bytes of text, packed. The numbers are those of enum mw_coding_kind; 16: the one behind it in
--- the second two bits as well.
+-- A few bytes of text, packed. The numbers are those of enum mw_coding_kind; 16: that in the next
+-- two bits as well.
 local CODED = {
     { 0, "1f8b0800000000000003cbcdcfcf2bcf2c4a55c81d65d0920100f068885868010000" },
     { 1, "789ccbcdcfcf2bcf2c4a55c81d65d0920100b52c8e81" },

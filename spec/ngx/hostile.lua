@@ -6,8 +6,9 @@ local place = ... ---@type spec.Place
 
 for _, file in ipairs {
     "broken_spec.lua", "caller_spec.lua", "cancel_spec.lua", "coding_spec.lua",
-    "fields_spec.lua", "framing_spec.lua", "idle_spec.lua", "informational_spec.lua", "limits_spec.lua",
-    "no_body_spec.lua", "slow_spec.lua", "upgrade_spec.lua", "upload_spec.lua",
+    "fields_spec.lua", "framing_spec.lua", "idle_spec.lua", "informational_spec.lua",
+    "limits_spec.lua", "no_body_spec.lua", "slow_spec.lua", "upgrade_spec.lua",
+    "upload_spec.lua",
 } do
     kit.relayed(file, place)
 end

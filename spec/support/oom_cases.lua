@@ -1,6 +1,5 @@
--- What spec/core/oom_spec.lua runs on a core whose memory can be made to fail: everything the codec,
--- the header lists and the content codings do, once for each allocation in it, with that allocation
--- failing.
+-- What spec/core/oom_spec.lua runs on a core whose memory can be made to fail: all that the codec,
+-- the header lists and the content codings do, once for each allocation in it, which then fails.
 
 local codings = require "spec.support.codings"
 local core = require "moonwire.core"

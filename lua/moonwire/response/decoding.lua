@@ -148,7 +148,8 @@ end
 --- The next decoded bytes, at most `max`.
 ---@param response moonwire.Response
 ---@param decoder moonwire.response.Decoder
----@param next_raw fun(response: moonwire.Response): string?, moonwire.Error? the body's bytes as they came
+---@param next_raw fun(response: moonwire.Response): string?, moonwire.Error? the body's bytes as
+---  they came
 ---@param max integer?
 ---@return string? bytes nil: the end, or failure
 ---@return moonwire.Error? err
