@@ -7,6 +7,7 @@ local core = require "moonwire.core"
 local errors = require "moonwire.error"
 local http = require "moonwire.http"
 local json = require "moonwire.json"
+local made = require "moonwire.response.made"
 local secrets = require "moonwire.secrets"
 local urls = require "moonwire.url"
 local version = require "moonwire.version"
@@ -146,6 +147,18 @@ local function take_piece(self, event)
     end
 end
 
+-- The body as its readers get it: without content codings.
+local function decoded(response, raw, most)
+    if not response.head:has "content-encoding" then
+        return raw
+    end
+    local text = made.new(backends.current(), {
+        request = response.request, status = response.status, headers = response.head:copy(),
+        body = raw, max_body = most,
+    }):text()
+    return text
+end
+
 local function set_content(self, open, event)
     local content = open.entry.response.content
     content.size = event.bytes
@@ -154,11 +167,15 @@ local function set_content(self, open, event)
     elseif open.size > self.opts.max_body then
         content.comment = "longer than max_body: not recorded"
         return
-    elseif event.response.head:has "content-encoding" then
-        content.comment = "as it came, in " .. event.response.head:get "content-encoding"
     end
-    local text = table.concat(open.pieces)
-    if json.is_text(text) and not content.comment then
+    local text = decoded(event.response, table.concat(open.pieces), self.opts.max_body)
+    if not text then
+        content.comment = "coded in a way that can't be undone: not recorded"
+        return
+    end
+    content.size = #text
+    content.compression = #text ~= event.bytes and #text - event.bytes or nil
+    if json.is_text(text) then
         content.text = text
     else
         content.text, content.encoding = base64.encode(text), "base64"
