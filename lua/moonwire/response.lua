@@ -79,11 +79,11 @@ local function facts_of(connection, reason, version)
     end
     facts = { -- with room for 8 fields: see connection.new
         data = data, carrier = false, reused = false, max_body = false, reason = false,
-        http_version = "", id = false, plain = false,
+        http_version = "", connection = false, plain = false,
     }
     facts.carrier, facts.reused, facts.max_body = connection.stream, connection.reused,
         connection.max_body
-    facts.reason, facts.http_version, facts.id = reason, version, connection.id
+    facts.reason, facts.http_version, facts.connection = reason, version, connection
     connection.facts = not data.body and facts
     return facts
 end

@@ -284,6 +284,10 @@ struct mw_h1_counts mw_h1_counts(const struct mw_h1 *h1);
  * All zero where no request is out. */
 struct mw_h1_counts mw_h1_exchange_counts(const struct mw_h1 *h1);
 
+/* The same of the last exchange, also when it is over: until the next
+ * mw_h1_send_request(), or mw_h1_move(). */
+struct mw_h1_counts mw_h1_last_counts(const struct mw_h1 *h1);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

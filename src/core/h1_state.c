@@ -472,14 +472,20 @@ mw_h1_counts(const struct mw_h1 *h1)
 }
 
 struct mw_h1_counts
-mw_h1_exchange_counts(const struct mw_h1 *h1)
+mw_h1_last_counts(const struct mw_h1 *h1)
 {
-    if (h1->rx == RX_IDLE)
-        return (struct mw_h1_counts){0};
     return (struct mw_h1_counts){
         .bytes_in = h1->counts.bytes_in - h1->earlier.bytes_in,
         .bytes_out = h1->counts.bytes_out - h1->earlier.bytes_out,
         .body_in = h1->counts.body_in - h1->earlier.body_in,
         .body_out = h1->counts.body_out - h1->earlier.body_out,
     };
+}
+
+struct mw_h1_counts
+mw_h1_exchange_counts(const struct mw_h1 *h1)
+{
+    if (h1->rx == RX_IDLE)
+        return (struct mw_h1_counts){0};
+    return mw_h1_last_counts(h1);
 }

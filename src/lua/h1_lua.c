@@ -400,6 +400,12 @@ l_h1_exchange_bytes(lua_State *L)
     return push_counts(L, mw_h1_exchange_counts(check_h1(L)));
 }
 
+static int
+l_h1_last_bytes(lua_State *L)
+{
+    return push_counts(L, mw_h1_last_counts(check_h1(L)));
+}
+
 void
 mwL_open_h1(lua_State *L)
 {
@@ -423,6 +429,7 @@ mwL_open_h1(lua_State *L)
         {"done", l_h1_done},
         {"bytes", l_h1_bytes},
         {"exchange_bytes", l_h1_exchange_bytes},
+        {"last_bytes", l_h1_last_bytes},
         {NULL, NULL},
     };
     static const luaL_Reg meta[] = {{"__gc", l_h1_gc}, {NULL, NULL}};

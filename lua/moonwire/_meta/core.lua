@@ -496,6 +496,9 @@ function H1:bytes() end
 --- out.
 ---@return integer, integer, integer, integer
 function H1:exchange_bytes() end
+--- The same of the last exchange, also when it is over: until the next one begins, or move.
+---@return integer, integer, integer, integer
+function H1:last_bytes() end
 
 -- Values -----------------------------------------------------------------------------------------
 

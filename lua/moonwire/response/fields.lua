@@ -28,6 +28,7 @@ local decoding = require "moonwire.response.decoding"
 ---@field max_body integer?
 ---@field reason string
 ---@field http_version string
+---@field connection moonwire.Connection|moonwire.response.Source
 ---@field plain moonwire.core.Headers|false a head whose body isn't to be decoded
 
 local fields = {}
@@ -108,7 +109,7 @@ function fields.timing(self)
         queued = self.started - (self.asked or self.started),
         retries = self.retries,
         redirects = #self.history,
-        connection = facts.id or nil,
+        connection = facts.connection.id,
         remote = facts.carrier.label,
         reused = facts.reused,
         dns = opening.dns,
