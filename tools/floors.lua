@@ -252,6 +252,8 @@ local lua_floors = {
     { "^moonwire%.connection$", 3 }, { "^moonwire%.connection%.", 3 },
     { "^moonwire%.proxy%.", 3.5 },
     { "^moonwire%.pool$", 4 }, { "^moonwire%.pool%.", 4 },
+    { "^moonwire%.download$", 5 }, { "^moonwire%.download%.", 5 },
+    { "^moonwire%.progress$", 5 }, { "^moonwire%.progress%.", 5 },
     { "^moonwire%.net$", 5 }, { "^moonwire%.trace$", 5 },
     { "^moonwire%.client$", 5 }, { "^moonwire%.client%.", 5 }, { "^moonwire%.http$", 5 },
     { "^moonwire%.har$", 5.1 },
@@ -277,7 +279,7 @@ local public = {
     moonwire = true, ["moonwire.http"] = true, ["moonwire.request"] = true,
     ["moonwire.headers"] = true, ["moonwire.body"] = true, ["moonwire.cookies"] = true,
     ["moonwire.auth"] = true, ["moonwire.net"] = true, ["moonwire.connection"] = true,
-    ["moonwire.pool"] = true, ["moonwire.resty"] = true,
+    ["moonwire.pool"] = true, ["moonwire.progress"] = true, ["moonwire.resty"] = true,
     ["moonwire.testing"] = true, ["moonwire.testing.mock"] = true,
     ["moonwire.testing.server"] = true,
 }

@@ -3,8 +3,9 @@
 
 local backends = require "moonwire.backend"
 local chain = require "moonwire.client.chain"
-local events = require "moonwire.client.events"
+local download = require "moonwire.download"
 local errors = require "moonwire.error"
+local events = require "moonwire.client.events"
 local headers_of = require "moonwire.headers"
 local hosted = require "moonwire.client.hosted"
 local options = require "moonwire.client.options"
@@ -317,6 +318,25 @@ function methods:request(method, url, opts)
         response, err = call_method(self, method, url, opts, 2)
     end
     return response, err
+end
+
+--- Downloads a file: it gets its name when it is whole, and until then `path .. ".part"` is written
+--- to. What breaks off is gone on with where it broke off, where the server can do that.
+---@param url string
+---@param path string? of the file; a folder, or nil for the one we are in: the server says what the
+---  file is called, or the URL
+---@param opts moonwire.DownloadOptions?
+---@return moonwire.Download? download {path, bytes, resumed_from, attempts, sha256, response}
+---@return moonwire.Error? err `err.path`: what is left for another run to go on with (`resume`)
+function methods:download(url, path, opts)
+    local plan = download.plan(path, opts, self.settings, 2)
+    local request = make_request(self, "GET", url, plan.content, 2)
+    local backend = check_open(self, 2)
+    local ok, err = sending.plan(self, request, plan.sending, 2)
+    if not ok then
+        return nil, err
+    end
+    return download.run(self, self.settings, request, plan, backend)
 end
 
 -- Around the calls --------------------------------------------------------------------------------

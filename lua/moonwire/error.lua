@@ -23,7 +23,9 @@ local secrets = require "moonwire.secrets"
 ---@field reused boolean? the connection had served another request before
 ---@field bytes_sent integer? of this exchange
 ---@field bytes_received integer? of this exchange
----@field status integer? that a proxy answered CONNECT with, in place of a 2xx
+---@field status integer? that a proxy answered CONNECT with, in place of a 2xx; that the server
+---  answered a download with
+---@field path string? of a download: what another one can go on with
 ---@field safe_to_retry boolean? the server can't have acted on the request
 local methods = {}
 local Error = { __index = methods, __name = "moonwire.Error" }

@@ -98,6 +98,15 @@ function http.on(event, listener)
     return off
 end
 
+--- Downloads a file: see client:download.
+---@param url string
+---@param path string? of the file, or of a folder
+---@param opts moonwire.DownloadOptions?
+---@return moonwire.Download? download, moonwire.Error? err
+function http.download(url, path, opts)
+    return http.default():download(url, path, opts)
+end
+
 --- Closes the connections of the default client that nobody uses.
 function http.close_idle()
     http.default():close_idle()

@@ -129,5 +129,6 @@ luaopen_moonwire_core(lua_State *L)
     mwL_open_digest(L);
     mwL_open_psl(L);
     mwL_open_file(L);
+    mwL_open_part(L);
     return 1;
 }

@@ -68,6 +68,56 @@ function Digest:add(...) end
 ---@return string hexadecimal in lower case
 function Digest:finish() end
 
+-- Files in the making ----------------------------------------------------------------------------
+
+--- What stands at a path, links followed.
+---@param path string
+---@return "file"|"folder"|"other"|nil kind
+---@return integer? code
+function core.path_kind(path) end
+--- Makes an open file this process's own for as long as it is open.
+---@param file file*
+---@param path string its name
+---@return true? ok
+---@return integer? code EAGAIN: somebody else has it; ESTATE: another file, or none, has that name
+---  by now; EINVAL: it is no regular file
+function core.part_claim(file, path) end
+--- Gives it the permissions of the file at a path, if there is one.
+---@param file file*
+---@param path string
+function core.part_imitate(file, path) end
+--- Whether there is place for it to become so long.
+---@param file file*
+---@param size number
+---@return true? ok
+---@return integer? code ENOSPC's or EFBIG's
+---@return number? free bytes that the file system has
+function core.part_check_room(file, size) end
+--- Puts aside what it needs for that; its length stays. True also where the file system can't.
+---@param file file*
+---@param size number
+---@return true? ok, integer? code
+function core.part_reserve(file, size) end
+--- Makes it end there, and gives back what was put aside.
+---@param file file*
+---@param size number
+---@return true? ok, integer? code
+function core.part_cut(file, size) end
+--- Returns when all that was flushed is on the disk.
+---@param file file*
+---@return true? ok, integer? code
+function core.part_sync(file) end
+--- Renames it, and syncs the folder.
+---@param from string
+---@param to string
+---@param replaces boolean false: EEXIST's code where something has that name
+---@return true? ok, integer? code
+function core.part_publish(from, to, replaces) end
+--- Whether a file is a terminal, and then its size in characters; 0 where it doesn't say.
+---@param file file*
+---@return integer? columns, integer? rows
+function core.terminal_size(file) end
+
 ---@class moonwire.core.Loop
 local Loop = {}
 --- Monotonic seconds, read afresh.

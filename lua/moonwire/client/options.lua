@@ -51,10 +51,12 @@ for _, layer in ipairs(layers) do
 end
 
 local function names(...)
-    local list = {}
+    local list, seen = {}, {}
     for _, set in ipairs { ... } do
         for name in each(set) do
-            list[#list + 1] = name
+            if not seen[name] then
+                seen[name], list[#list + 1] = true, name
+            end
         end
     end
     table.sort(list)
@@ -281,5 +283,9 @@ function options.request(opts, in_one, prepared, level)
 end
 
 options.timeouts = merge_timeouts
+
+-- For calls with options of their own beside these: what says how a request is sent, and the error
+-- for what nobody knows.
+options.SENDING, options.unknown = SENDING, unknown
 
 return options

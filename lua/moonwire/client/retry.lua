@@ -175,6 +175,20 @@ local function note(job, request, seconds, response, err)
     end
 end
 
+--- For downloads, which repeat in their own way: seconds to wait before the request goes again;
+--- nil: it had better not.
+---@param job {backend: moonwire.Backend, deadline: number, retries: integer}
+---@param policy moonwire.client.RetryPolicy
+---@param response moonwire.Response? the answer that is a failure
+---@return number? seconds
+retry.pause = pause
+
+--- Waits so long.
+---@param job {backend: moonwire.Backend}
+---@param seconds number
+---@return moonwire.Error? err it was cancelled
+retry.wait = wait
+
 --- Whether a policy is among these options.
 ---@param opts table
 ---@return boolean

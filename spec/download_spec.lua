@@ -1,0 +1,560 @@
+local core = require "moonwire.core"
+local kit = require "spec.support.download"
+local moonwire = require "moonwire"
+local support = require "spec.support"
+
+local against, only, path, read = kit.against, kit.only, kit.path, kit.read
+local TEXT = kit.text(300000)
+local THING = { text = TEXT }
+local URL = "http://h/dir/thing.bin"
+
+local function sha256(text)
+    return core.digest("SHA-256", text):finish()
+end
+
+local function header(head, name)
+    return head:match("\r\n" .. name:gsub("%-", "%%-") .. ": ([^\r]*)")
+end
+
+-- An earlier run has left that.
+local function broken_off(client, opts)
+    opts = opts or {}
+    opts.resume, opts.retry = true, false
+    local done, err = client:download(URL, path(), opts)
+    assert.is_nil(done)
+    assert.equal(path "file.part", err.path)
+    return err
+end
+
+describe("a download", function()
+    it("gives a file its name when it is whole", function()
+        against(THING, {}, function(client, _, log)
+            local done = assert(client:download(URL, path()))
+            assert.equal(path(), done.path)
+            assert.equal(#TEXT, done.bytes)
+            assert.equal(0, done.resumed_from)
+            assert.equal(1, done.attempts)
+            assert.is_nil(done.sha256)
+            assert.equal(200, done.response.status)
+            assert.equal(TEXT, read())
+            only "file"
+            assert.equal("identity", header(log.heads[1], "Accept-Encoding"))
+            assert.is_nil(header(log.heads[1], "Range"))
+        end)
+    end)
+
+    it("may be empty, or of no known length", function()
+        against({ text = "" }, { {}, {
+            raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        } }, function(client)
+            assert.equal(0, assert(client:download(URL, path "a")).bytes)
+            assert.equal(5, assert(client:download(URL, path "b")).bytes)
+            assert.equal("", read "a")
+            assert.equal("hello", read "b")
+            only("a", "b")
+        end)
+    end)
+
+    it("goes on where it broke off, with a part of the same version only", function()
+        against(THING, { { cut = 100000 }, { cut = 150000 }, {} }, function(client, _, log)
+            local done = assert(client:download(URL, path(), { sha256 = sha256(TEXT) }))
+            assert.equal(3, done.attempts)
+            assert.equal(0, done.resumed_from)
+            assert.equal(206, done.response.status)
+            assert.equal(sha256(TEXT), done.sha256)
+            assert.equal(TEXT, read())
+            assert.equal("bytes=100000-", header(log.heads[2], "Range"))
+            assert.equal('"v1"', header(log.heads[2], "If-Range"))
+            assert.equal("bytes=250000-", header(log.heads[3], "Range"))
+            only "file"
+        end)
+    end)
+
+    it("goes on where another run has stopped", function()
+        against(THING, { { cut = 100000 }, {} }, function(client, _, log)
+            local err = broken_off(client)
+            assert.equal("closed", err.kind)
+            assert.equal("body", err.phase)
+            assert.truthy(err.message:find "broke off after 97.7 KiB of 293.0 KiB: ", err.message)
+            only("file.part", "file.part.info")
+            assert.equal(TEXT:sub(1, 100000), read "file.part")
+            local done = assert(client:download(URL, path(), {
+                resume = true, sha256 = sha256(TEXT):upper(),
+            }))
+            assert.equal(100000, done.resumed_from)
+            assert.equal(1, done.attempts)
+            assert.equal(#TEXT, done.bytes)
+            assert.equal(TEXT, read())
+            assert.equal("bytes=100000-", header(log.heads[2], "Range"))
+            only "file"
+        end)
+    end)
+
+    it("leaves nothing behind when nobody wants to go on", function()
+        against(THING, { { cut = 100000 }, { cut = 10 } }, function(client, m, log)
+            local started = m:now()
+            local done, err = client:download(URL, path(), { retry = { attempts = 3 } })
+            assert.is_nil(done)
+            assert.equal("closed", err.kind)
+            assert.is_nil(err.path)
+            assert.equal(4, #log.heads) -- three from the first byte's 64 KiB on
+            assert.is_true(m:now() > started)
+            only()
+        end)
+    end)
+
+    it("begins anew unless it is told to resume", function()
+        against(THING, { { cut = 100000 }, {} }, function(client, _, log)
+            broken_off(client)
+            local done = assert(client:download(URL, path()))
+            assert.equal(0, done.resumed_from)
+            assert.is_nil(header(log.heads[2], "Range"))
+            assert.equal(TEXT, read())
+        end)
+    end)
+
+    it("doesn't go on with what is of another URL", function()
+        against(THING, { { cut = 100000 }, {} }, function(client, _, log)
+            broken_off(client)
+            assert(client:download(URL .. "?x=2", path(), { resume = true }))
+            assert.is_nil(header(log.heads[2], "Range"))
+            local info = kit.read "file.part.info"
+            assert.is_nil(info)
+        end)
+    end)
+
+    it("begins anew where the thing has changed meanwhile", function()
+        local new = { text = kit.text(200000, 7), tag = '"v2"' }
+        against(THING, { { cut = 100000 }, { thing = new, cut = 50000 }, {} },
+            function(client, _, log)
+                local done = assert(client:download(URL, path()))
+                assert.equal(new.text, read())
+                assert.equal(#new.text, done.bytes)
+                assert.equal('"v2"', header(log.heads[3], "If-Range"))
+                assert.equal("bytes=50000-", header(log.heads[3], "Range"))
+            end)
+    end)
+
+    it("begins anew where there is no strong validator", function()
+        local recent = "Last-Modified: Sun, 29 Nov 2026 11:59:30 GMT\r\n"
+        for _, thing in ipairs {
+            { text = TEXT, tag = false }, { text = TEXT, tag = 'W/"v1"' },
+            { text = TEXT, tag = 'W/"v1"', more = recent:gsub("11:59", "10:59") },
+            { text = TEXT, tag = false, more = recent }, { text = TEXT, tag = '"a", "b"' },
+        } do
+            against(thing, { { cut = 100000 }, {}, { cut = 100000 } }, function(client, _, log)
+                local done = assert(client:download(URL, path()))
+                assert.equal(2, done.attempts)
+                assert.is_nil(header(log.heads[2], "Range"))
+                assert.equal(TEXT, read())
+                local _, err = client:download(URL, path "b", { resume = true, retry = false })
+                assert.is_nil(err.path) -- nobody could go on with it
+                only "file"
+            end)
+        end
+    end)
+
+    it("takes a date that is old enough for one", function()
+        local changed = "Sun, 29 Nov 2026 11:58:30 GMT"
+        against({ text = TEXT, tag = false, more = "Last-Modified: " .. changed .. "\r\n" },
+            { { cut = 100000 }, { more = "" } }, function(client, _, log)
+                assert.equal(2, assert(client:download(URL, path())).attempts)
+                assert.equal(changed, header(log.heads[2], "If-Range"))
+                assert.equal(TEXT, read())
+            end)
+    end)
+
+    it("that is whole already takes its name", function()
+        against(THING, { { cut = 100000 }, {} }, function(client)
+            broken_off(client)
+            kit.write("file.part", TEXT)
+            local done = assert(client:download(URL, path(), { resume = true }))
+            assert.equal(416, done.response.status)
+            assert.equal(#TEXT, done.resumed_from)
+            assert.equal(TEXT, read())
+            only "file"
+        end)
+    end)
+
+    it("begins anew where the part is longer than the thing", function()
+        against(THING, { { cut = 100000 }, {} }, function(client, _, log)
+            broken_off(client)
+            kit.write("file.part", TEXT .. "and more")
+            assert(client:download(URL, path(), { resume = true }))
+            assert.equal(TEXT, read())
+            assert.is_nil(header(log.heads[2], "Range"))
+        end)
+    end)
+
+    it("keeps what it replaces until then", function()
+        against(THING, { { cut = 100000 }, {} }, function(client)
+            kit.write("file", "old")
+            os.execute("chmod 640 " .. support.quote(path()))
+            broken_off(client)
+            assert.equal("old", read())
+            assert(client:download(URL, path(), { resume = true }))
+            assert.equal(TEXT, read())
+            local _, mode = support.run { "stat", "-c", "%a", path() }
+            assert.equal("640\n", mode)
+        end)
+    end)
+
+    it("replaces nothing where it is told so", function()
+        against(THING, {}, function(client, _, log)
+            kit.write("file", "old")
+            local done, err = client:download(URL, path(), { overwrite = false })
+            assert.is_nil(done)
+            assert.equal("system", err.kind)
+            assert.equal("EEXIST", err.code)
+            assert.equal(0, #log.heads)
+            local other = { overwrite = false, progress = function(info)
+                if info.bytes == #TEXT then
+                    kit.write("new", "somebody was faster")
+                end
+            end }
+            done, err = client:download(URL, path "new", other)
+            assert.is_nil(done)
+            assert.equal("EEXIST", err.code)
+            assert.equal("somebody was faster", read "new")
+            only("file", "new")
+        end)
+    end)
+
+    it("throws away what has another SHA-256", function()
+        against(THING, { { cut = 100000 }, {} }, function(client)
+            kit.write("file", "old")
+            broken_off(client)
+            kit.write("file.part", "x" .. TEXT:sub(2, 100000)) -- the disk's fault
+            local done, err = client:download(URL, path(), {
+                resume = true, sha256 = sha256(TEXT),
+            })
+            assert.is_nil(done)
+            assert.equal("body", err.kind)
+            assert.truthy(err.message:find(sha256(TEXT), 1, true))
+            assert.truthy(err.message:find(sha256("x" .. TEXT:sub(2)), 1, true))
+            assert.is_nil(err.path)
+            assert.equal("old", read())
+            only "file"
+        end)
+    end)
+
+    it("is the only one that writes to its part", function()
+        against(THING, { { cut = 100000, stall = true }, {} }, function(client)
+            moonwire.scope(function(scope)
+                local first = scope:spawn(function()
+                    return client:download(URL, path(), { timeout = { idle = 20 } })
+                end)
+                moonwire.sleep(1)
+                local done, err = client:download(URL, path())
+                assert.is_nil(done)
+                assert.equal("EBUSY", err.code)
+                assert.truthy(err.message:find(path "file.part", 1, true))
+                assert.equal(2, assert(first:join()).attempts)
+            end)
+            assert.equal(TEXT, read())
+            only "file"
+        end)
+    end)
+
+    it("touches no file that only looks like a part", function()
+        against(THING, {}, function(client, _, log)
+            kit.write("file.part", "of a browser")
+            for _, resume in ipairs { true, false } do
+                local done, err = client:download(URL, path(), { resume = resume })
+                assert.is_nil(done)
+                assert.equal("EEXIST", err.code)
+            end
+            assert.equal("of a browser", read "file.part")
+            os.remove(path "file.part")
+            kit.write("secret", "")
+            os.execute(("ln -s secret %s"):format(support.quote(path "file.part")))
+            local done, err = client:download(URL, path())
+            assert.is_nil(done)
+            assert.truthy(err.message:find "no regular file")
+            assert.equal("", read "secret")
+            assert.equal(0, #log.heads)
+        end)
+    end)
+
+    it("ends with the scope that it runs in, and can be gone on with", function()
+        against(THING, { { cut = 100000, stall = true }, {} }, function(client)
+            local done, err = moonwire.timeout(2, function()
+                local got, problem = client:download(URL, path(), { resume = true })
+                assert.is_nil(got)
+                assert.equal("cancelled", problem.kind)
+                assert.equal(path "file.part", problem.path)
+                return got, problem
+            end)
+            assert.is_nil(done)
+            assert.truthy(err)
+            assert.equal(100000, assert(client:download(URL, path(), { resume = true }))
+                .resumed_from)
+        end)
+    end)
+
+    it("has one time for all of it", function()
+        against(THING, { { cut = 1000, stall = true } }, function(client, m)
+            local started = m:now()
+            local done, err = client:download(URL, path(), {
+                timeout = { total = 10, idle = 3 }, retry = { base = 0.1, attempts = 99 },
+            })
+            assert.is_nil(done)
+            assert.equal("timeout", err.kind)
+            assert.is_true(m:now() - started <= 10.01)
+            assert.is_true(m:now() - started > 9)
+        end)
+    end)
+
+    it("is refused where it is larger than max_body", function()
+        against(THING, { {}, { cut = 100000 } }, function(client, _, log)
+            local done, err = client:download(URL, path(), { max_body = 299999 })
+            assert.is_nil(done)
+            assert.equal("limit", err.kind)
+            only()
+            assert(client:download(URL, path "b", { max_body = 300000, retry = { base = 0 } }))
+            assert.is_true(#log.heads > 2)
+        end)
+    end)
+end)
+
+describe("a download's attempts", function()
+    it("are as many as the policy says, and wait as long as the server says", function()
+        local busy = { status = 503, more = "Retry-After: 7\r\n" }
+        against(THING, { busy, busy, {} }, function(client, m, log)
+            local started = m:now()
+            local done = assert(client:download(URL, path()))
+            assert.equal(3, done.attempts)
+            assert.equal(14, m:now() - started)
+            log.heads = {}
+        end)
+        against(THING, { { status = 503 } }, function(client, _, log)
+            local done, err = client:download(URL, path(), { retry = { attempts = 2 } })
+            assert.is_nil(done)
+            assert.equal("body", err.kind)
+            assert.equal(503, err.status)
+            assert.equal(2, #log.heads)
+            client:download(URL, path(), { retry = { statuses = {} } })
+            assert.equal(3, #log.heads)
+            client:download(URL, path(), { retry = false })
+            assert.equal(4, #log.heads)
+            client:download(URL, path())
+            assert.equal(9, #log.heads)
+            only()
+        end)
+    end)
+
+    it("are those of the client's policy, once", function()
+        against(THING, { { status = 503 } }, function(client, _, log)
+            client:download(URL, path())
+            assert.equal(3, #log.heads)
+            client:download(URL, path(), { retry = { attempts = 2 } })
+            assert.equal(5, #log.heads)
+        end, { retry = { attempts = 3 } })
+    end)
+
+    it("aren't made for what is final", function()
+        against(THING, { { status = 404 } }, function(client, _, log)
+            local done, err = client:download(URL, path(), { resume = true })
+            assert.is_nil(done)
+            assert.equal("body", err.kind)
+            assert.equal(404, err.status)
+            assert.truthy(err.message:find "the server answered 404")
+            assert.equal(1, #log.heads)
+            only()
+        end)
+    end)
+
+    it("are counted anew while it gets on, and come to an end where it doesn't", function()
+        against({ text = kit.text(1000000) }, { { cut = 70000 } }, function(client)
+            local done = assert(client:download(URL, path(), { retry = { attempts = 2 } }))
+            assert.equal(15, done.attempts)
+        end)
+        for _, how in ipairs { { cut = 1 }, { cut = 100000, ignores_range = true } } do
+            against(THING, { how }, function(client, _, log)
+                local done, err = client:download(URL, path(), { retry = { attempts = 4 } })
+                assert.is_nil(done)
+                assert.equal("closed", err.kind)
+                assert.is_true(#log.heads <= 8)
+            end)
+        end
+    end)
+
+    it("go on where the server sends less than was asked for", function()
+        local function piece(from)
+            return { body = TEXT:sub(from + 1, from + 100000),
+                range = ("bytes %d-%d/300000"):format(from, from + 99999) }
+        end
+        against(THING, { { cut = 100000 }, piece(100000), piece(200000) }, function(client)
+            assert.equal(3, assert(client:download(URL, path())).attempts)
+            assert.equal(TEXT, read())
+        end)
+    end)
+
+    it("give up a server that nobody reaches", function()
+        against(THING, {}, function(client, m)
+            local done, err = client:download("http://other/", path())
+            assert.is_nil(done)
+            assert.equal("connect", err.kind)
+            assert.is_true(m:now() > 0)
+            only()
+        end)
+    end)
+end)
+
+describe("a download's name", function()
+    local function named(disposition)
+        return { text = "x", more = "Content-Disposition: " .. disposition .. "\r\n" }
+    end
+
+    it("is the server's, or the URL's, where a folder is given", function()
+        against(named 'attachment; filename="a b.txt"', {}, function(client)
+            assert.equal(path "a b.txt", assert(client:download(URL, path "")).path)
+            assert.equal("x", read "a b.txt")
+        end)
+        against({ text = "y" }, {}, function(client)
+            assert.equal(path "thing.bin", assert(client:download(URL .. "?q", path "")).path)
+            local done, err = client:download(URL, path "")
+            assert.is_nil(done)
+            assert.equal("EEXIST", err.code)
+            assert(client:download(URL, path "", { overwrite = true }))
+            only "thing.bin"
+        end)
+    end)
+
+    it("never leads out of the folder", function()
+        against(named 'attachment; filename="../../etc/.pass\\"wd"', {}, function(client)
+            assert.equal(path 'pass"wd', assert(client:download(URL, path "")).path)
+            only 'pass"wd'
+        end)
+    end)
+
+    it("is found out before it goes on with what is there", function()
+        against(THING, { { cut = 100000 }, {} }, function(client, _, log)
+            local opts = { resume = true, retry = false }
+            local _, err = client:download(URL, path "", opts)
+            assert.equal(path "thing.bin.part", err.path)
+            local done = assert(client:download(URL, path "", opts))
+            assert.equal(path "thing.bin", done.path)
+            assert.equal(100000, done.resumed_from)
+            assert.equal(2, done.attempts)
+            assert.equal("bytes=100000-", header(log.heads[3], "Range"))
+            assert.equal(TEXT, read "thing.bin")
+        end)
+    end)
+end)
+
+describe("a download's progress", function()
+    it("is told from where it goes on to its end", function()
+        against(THING, { { cut = 100000 }, {} }, function(client)
+            broken_off(client)
+            local seen = {}
+            assert(client:download(URL, path(), { resume = true, progress = function(info)
+                seen[#seen + 1] = info.bytes
+                assert.equal(#TEXT, info.total)
+                assert.equal(path(), info.path)
+            end }))
+            assert.equal(100000, seen[1])
+            assert.equal(#TEXT, seen[#seen])
+            for i = 2, #seen do
+                assert.is_true(seen[i] >= seen[i - 1])
+            end
+        end)
+    end)
+
+    it("that raises ends it, and what is there stays or goes as ever", function()
+        for _, resume in ipairs { true, false } do
+            against(THING, {}, function(client)
+                for _, at in ipairs { 0, #TEXT } do
+                    local ok, problem = pcall(client.download, client, URL, path(), {
+                        resume = resume, progress = function(info)
+                            if info.bytes >= at then
+                                error "enough"
+                            end
+                        end,
+                    })
+                    assert.is_false(ok)
+                    assert.truthy(tostring(problem):find "enough")
+                end
+                if not resume then
+                    only()
+                end
+            end)
+        end
+    end)
+
+    it("is shown on stderr only where it is wanted", function()
+        local code, out, err = support.run({ support.moonwire(), "-e", [[
+            local http = require "moonwire.http"
+            local server = require("moonwire.testing.server").start()
+            assert(http.download(server.url .. "/bytes/300000", os.getenv "DIR" .. "/quiet"))
+            assert(http.download(server.url .. "/bytes/300000", os.getenv "DIR" .. "/told",
+                { progress = true }))
+            server:close()
+        ]] }, { env = { DIR = support.temp_dir() } })
+        assert.equal(0, code, err)
+        assert.equal("", out)
+        assert.equal("told: 100%, 293.0/293.0 KiB, done in 0:00\n", err)
+    end)
+end)
+
+describe("a download's arguments", function()
+    local function raises(words, ...)
+        local args = { ... }
+        against(THING, {}, function(client, _, log)
+            local ok, problem = pcall(function()
+                local done, err = client:download(unpack(args, 1, 3))
+                return done, err
+            end)
+            assert.is_false(ok)
+            assert.truthy(problem:find(words, 1, true), problem)
+            assert.truthy(problem:find("spec/download_spec.lua", 1, true), problem)
+            assert.equal(0, #log.heads)
+            only()
+        end)
+    end
+
+    it("are checked before anything is sent or written", function()
+        local to = "/tmp/never-written"
+        raises("bad argument 'url'", nil, to)
+        raises("bad argument 'path'", URL, 5)
+        raises("bad argument 'path'", URL, "")
+        raises("bad argument 'path'", URL, "a\0b")
+        raises("bad argument 'opts'", URL, to, "resume")
+        raises("unknown option 'resum' (known: headers ", URL, to, { resum = true })
+        for _, name in ipairs { "body", "json", "form", "upgrade", "method", "expect" } do
+            raises("unknown option '" .. name .. "'", URL, to, { [name] = "x" })
+        end
+        raises("bad argument 'resume'", URL, to, { resume = 1 })
+        raises("bad argument 'overwrite'", URL, to, { overwrite = "no" })
+        raises("bad argument 'progress'", URL, to, { progress = "yes" })
+        raises("bad argument 'sha256'", URL, to, { sha256 = "abc" })
+        raises("bad argument 'sha256'", URL, to, { sha256 = 5 })
+        raises("bad argument 'retry.attempts'", URL, to, { retry = { attempts = 0 } })
+        raises("bad argument 'timeout'", URL, to, { timeout = -1 })
+        for _, name in ipairs { "Range", "if-range", "Accept-Encoding" } do
+            raises("a download sets it itself", URL, to, { headers = { [name] = "x" } })
+            raises("a download sets it itself", URL, to, { headers = { { name, "x" } } })
+            raises("a download sets it itself", URL, to,
+                { headers = require("moonwire.headers").new { [name] = "x" } })
+        end
+        raises("headers", URL, to, { headers = 5 })
+    end)
+
+    it("that can't be written to are said in words before anything is sent", function()
+        against(THING, {}, function(client, _, log)
+            for to, words in pairs {
+                [path "no/such"] = "no such file", ["/dev/null"] = "it is no regular file",
+                [path(("x"):rep(300))] = "the name is too long",
+                ["/proc/version/x"] = "not a directory",
+            } do
+                local done, err = client:download(URL, to)
+                assert.is_nil(done)
+                assert.equal("system", err.kind)
+                assert.truthy(err.message:find(words, 1, true), err.message)
+                assert.truthy(err.message:find(to, 1, true), err.message)
+            end
+            assert.equal(0, #log.heads)
+            only()
+        end)
+    end)
+end)
