@@ -163,6 +163,31 @@ describe("moonwire against httpbin", function()
         end)
     end)
 
+    it("downloads, and begins anew where its ETag is none", function()
+        with_client(function(client)
+            local dir = support.temp_dir()
+            local function get(opts)
+                return client:download("range/50000", dir .. "/file", opts)
+            end
+            local done = assert(get())
+            assert.equal(50000, done.bytes)
+            local file = assert(io.open(dir .. "/file"))
+            assert.equal(("abcdefghijklmnopqrstuvwxyz"):rep(2000):sub(1, 50000), file:read "*a")
+            file:close()
+            local _, err = client:download("status/503", dir .. "/x", { retry = { base = 0 } })
+            assert.equal(503, err.status)
+            done, err = client:download("range/50000", dir .. "/y", {
+                resume = true, max_body = 100,
+            })
+            assert.is_nil(done)
+            assert.equal("limit", err.kind)
+            done = assert(client:download("response-headers", dir .. "/", {
+                query = { ["Content-Disposition"] = "attachment; filename*=UTF-8''%C3%BC.json" },
+            }))
+            assert.equal(dir .. "/\195\188.json", done.path)
+        end)
+    end)
+
     it("reads a drip as it comes", function()
         with_client(function(client)
             local response = assert(client:get "drip?duration=0.5&numbytes=5&delay=0")

@@ -36,6 +36,7 @@ http {
 ---@field dir string
 ---@field www string the folder that is served
 ---@field process table of support.spawn_process
+---@field start_again fun() stops it, if it still runs, and starts it anew on the same port
 
 ---@class spec.nginx.Options
 ---@field main string? what stands at the top of the configuration
@@ -60,14 +61,22 @@ function nginx.start(locations, opts)
     local file = assert(io.open(dir .. "/nginx.conf", "w"))
     file:write((CONFIG:gsub("%%%((%w+)%)", words):gsub("%%%((%w+)%)", words)))
     file:close()
-    local process = support.spawn_process({
-        "nginx", "-e", dir .. "/error.log", "-p", dir, "-c", dir .. "/nginx.conf",
-    }, { output = dir .. "/output", env = opts.env })
+    local function spawn()
+        return support.spawn_process({
+            "nginx", "-e", dir .. "/error.log", "-p", dir, "-c", dir .. "/nginx.conf",
+        }, { output = dir .. "/output", env = opts.env })
+    end
+    local process = spawn()
     support.wait_port(port)
-    return {
+    local server = {
         url = "http://127.0.0.1:" .. port, port = port, dir = dir, www = dir .. "/www",
         process = process,
     }
+    function server.start_again()
+        server.process:kill()
+        server.process = spawn()
+    end
+    return server
 end
 
 return nginx

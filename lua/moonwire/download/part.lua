@@ -3,7 +3,9 @@
 -- never sends a request.
 
 local core = require "moonwire.core"
+local dates = require "moonwire.date"
 local errors = require "moonwire.error"
+local ranges = require "moonwire.download.range"
 local words = require "moonwire.progress.words"
 
 local PIECE = 256 * 1024 -- bytes hashed at once
@@ -105,7 +107,9 @@ local function read_info(path)
     for name, value in text:gmatch "\n(%l+): ([^\n]*)" do
         info[name] = value
     end
-    return text:find "\nend\n$" and info or {}
+    local sound = text:find "\nend\n$" and (info.tag and ranges.is_strong(info.tag)
+        or not info.tag and info.date and dates.parse(info.date))
+    return sound and info or {}
 end
 
 local function write_info(self)
@@ -314,6 +318,8 @@ end
 ---@return string? path of what stays
 function methods:leave(keeps)
     local file = self.file
+    file:flush()
+    self.size = file:seek "end" or self.size -- it may have been left in the middle of a write
     keeps = keeps and self:can_go_on()
     if keeps then
         core.part_cut(file, self.size)

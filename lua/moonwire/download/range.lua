@@ -12,6 +12,13 @@ local function only(headers, name)
     return #all == 1 and all[1] or nil
 end
 
+--- Whether a text is a strong entity tag.
+---@param text string
+---@return boolean
+function range.is_strong(text)
+    return text:find '^"[\33\35-\126\128-\255]*"$' ~= nil
+end
+
 --- What tells this version of a thing from every other one: its strong entity tag, or the date of
 --- its last change where that is strong and there is no tag (RFC 9110 sections 13.1.5 and 8.8.2.2).
 ---@param headers moonwire.core.Headers of a response
@@ -20,7 +27,7 @@ end
 function range.validator(headers)
     if headers:has "etag" then
         local tag = only(headers, "etag")
-        return tag and tag:find '^"[\33\35-\126\128-\255]*"$' and tag or nil, false
+        return tag and range.is_strong(tag) and tag or nil, false
     end
     local changed, answered = only(headers, "last-modified"), only(headers, "date")
     local from, to = changed and dates.parse(changed), answered and dates.parse(answered)

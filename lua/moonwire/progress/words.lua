@@ -39,12 +39,15 @@ function words.time(seconds)
     return ("%d:%02d"):format(whole / 60, whole % 60)
 end
 
-local function amount(info)
+-- "3.0/27.0 MiB"; aligned: as long from the start as it will be at the end.
+local function amount(info, is_aligned)
     if not info.total then
         return words.bytes(info.bytes)
     end
     local size, unit = scale(info.total)
-    return ("%s/%s %s"):format(in_units(info.bytes, size), in_units(info.total, size), unit)
+    local here, all = in_units(info.bytes, size), in_units(info.total, size)
+    local blanks = is_aligned and (" "):rep(#all - #here) or ""
+    return ("%s%s/%s %s"):format(blanks, here, all, unit)
 end
 
 local function share(info)
@@ -96,10 +99,10 @@ local LONGEST_BAR, SHORTEST_BAR = 40, 8
 ---@return string
 function words.line(name, info, columns, note)
     local part = share(info)
-    local numbers = ("%s%s"):format(part and ("%3d%% "):format(part * 100) or "", amount(info))
-    local tail = note or (info.rate and "  " .. words.bytes(info.rate) .. "/s" or "")
-        .. (info.eta and "  " .. words.time(info.eta) or "")
-    tail = note and "  " .. note or tail
+    local numbers = (part and ("%3d%% "):format(part * 100) or "") .. amount(info, true)
+    local tail = note and "  " .. note
+        or (info.rate and "  " .. words.bytes(info.rate) .. "/s" or "")
+            .. (info.eta and "  " .. words.time(info.eta) or "")
     local room = columns - 1
     local for_name = math.min(math.max(math.floor(room / 4), 8), width(name))
     local left = words.fit(name, for_name) .. " "
