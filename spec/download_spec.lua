@@ -523,8 +523,9 @@ describe("a download's arguments", function()
         raises("bad argument 'path'", URL, "")
         raises("bad argument 'path'", URL, "a\0b")
         raises("bad argument 'opts'", URL, to, "resume")
-        raises("unknown option 'resum' (known: headers ", URL, to, { resum = true })
-        for _, name in ipairs { "body", "json", "form", "upgrade", "method", "expect" } do
+        raises("unknown option 'resum' (known: ", URL, to, { resum = true })
+        for _, name in ipairs { "body", "json", "form", "upgrade", "method", "expect",
+            "upload_progress" } do
             raises("unknown option '" .. name .. "'", URL, to, { [name] = "x" })
         end
         raises("bad argument 'resume'", URL, to, { resume = 1 })

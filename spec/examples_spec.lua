@@ -14,6 +14,11 @@ local function run(name, ...)
     return out
 end
 
+local function absolute(path)
+    local _, out = support.run { "realpath", path }
+    return (out:gsub("\n$", ""))
+end
+
 local function has(text, what)
     assert.truthy(text:find(what, 1, true), ("%q is not in:\n%s"):format(what, text))
 end
@@ -95,6 +100,29 @@ describe("the examples", function()
         end)
     end)
 
+    it("download.lua goes on where each download breaks off", function()
+        local dir = support.temp_dir()
+        local code, out, err = support.run({
+            support.moonwire(), support.root .. "/examples/download.lua",
+        }, { env = { TMPDIR = dir } })
+        assert.equal(0, code, err)
+        has(out, dir .. "/500000: 500000 bytes, 2 requests\n")
+        has(out, dir .. "/1500000: 1500000 bytes, 4 requests\n")
+        has(err, "1000000: 100%, 976.6/976.6 KiB, done in 0:0")
+        beside_server(function(url)
+            code, out = support.run(('cd %s && exec "$MOONWIRE" "$EXAMPLE" %s %s'):format(
+                support.quote(dir), url .. "/bytes/1000", url .. "/status/404"), {
+                env = {
+                    MOONWIRE = absolute(moonwire),
+                    EXAMPLE = absolute(support.root .. "/examples/download.lua"),
+                },
+            })
+            assert.equal(0, code)
+            has(out, "./1000: 1000 bytes, 1 requests\n")
+            has(out, "404")
+        end)
+    end)
+
     it("tcp_echo.lua speaks plain TCP", function()
         assert.equal("echo: hello\necho: from\necho: the\necho: moon\n", run "tcp_echo")
     end)
@@ -119,6 +147,6 @@ describe("the examples", function()
             seen = seen + 1
             assert.is_true(lines <= 40 or path:find "/demo%.lua$" ~= nil, path)
         end
-        assert.equal(7, seen)
+        assert.equal(8, seen)
     end)
 end)

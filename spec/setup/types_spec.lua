@@ -10,7 +10,7 @@ for name in ([[any boolean nil integer number string table function thread userd
 end
 
 local PUBLIC = [[init http request headers body cookies net connection client response url scope
-    task channel semaphore signal error pool auth testing/mock testing/server]]
+    task channel semaphore signal error pool auth download progress testing/mock testing/server]]
 
 -- Every annotated declaration of a file: {name, params, documented, public, line}.
 local function read(path)

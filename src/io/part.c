@@ -135,7 +135,7 @@ rename_to_nothing(const char *from, const char *to)
 
 /* The name is there already: a folder that can't be synced, as on some network
  * file systems, is no failure. */
-static int
+static void
 sync_folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -144,7 +144,7 @@ sync_folder_of(const char *path)
     int fd;
 
     if (name == NULL)
-        return MW_ENOMEM;
+        return;
     memcpy(name, slash == NULL ? "." : path, len);
     name[len] = '\0';
     fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -153,7 +153,6 @@ sync_folder_of(const char *path)
         (void)fsync(fd);
         close(fd);
     }
-    return MW_OK;
 }
 
 int
@@ -166,6 +165,6 @@ mw_part_publish(const char *from, const char *to, bool replaces)
     else
         err = rename(from, to) == 0 ? MW_OK : last_error();
     if (err == MW_OK)
-        (void)sync_folder_of(to);
+        sync_folder_of(to);
     return err;
 }

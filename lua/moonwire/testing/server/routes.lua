@@ -7,6 +7,7 @@ local headers = require "moonwire.headers"
 local json = require "moonwire.json"
 local multipart = require "moonwire.testing.server.multipart"
 local logins = require "moonwire.testing.server.logins"
+local ranges = require "moonwire.testing.server.ranges"
 local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local MAX_SECONDS = 60
@@ -250,7 +251,7 @@ end
 
 local function index(_, _, respond)
     return respond(200, "moonwire's loopback server: /get /post /put /patch /delete /anything "
-        .. "/status/N /bytes/N /stream/N /drip /delay/N /chunked /redirect/N /cookies "
+        .. "/status/N /bytes/N /range/N /stream/N /drip /delay/N /chunked /redirect/N /cookies "
         .. "/cookies/set?NAME=VALUE /headers /gzip /deflate /brotli /zstd "
         .. "/upload /echo /basic-auth/USER/PASSWORD "
         .. "/bearer /digest-auth/QOP/USER/PASSWORD[/ALGORITHM]\n",
@@ -272,6 +273,7 @@ local routes = {
     { "^/anything/", nil, anything },
     { "^/status/(%d%d%d)$", nil, status },
     { "^/bytes/(%d+)$", READ, bytes },
+    { "^/range/(%d+)$", READ, ranges.answer },
     { "^/stream/(%d+)$", READ, stream },
     { "^/drip$", READ, drip },
     { "^/delay/([%d.]+)$", nil, delay },
