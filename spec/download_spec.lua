@@ -2,6 +2,7 @@ local core = require "moonwire.core"
 local kit = require "spec.support.download"
 local moonwire = require "moonwire"
 local support = require "spec.support"
+local testing = require "moonwire.testing"
 
 local against, only, path, read = kit.against, kit.only, kit.path, kit.read
 local TEXT = kit.text(300000)
@@ -266,6 +267,11 @@ describe("a download", function()
             end
             assert.equal("of a browser", read "file.part")
             os.remove(path "file.part")
+            kit.write("secret", "untouched")
+            os.execute(("ln -s secret %s"):format(support.quote(path "file.part.info")))
+            assert(client:download(URL, path()))
+            assert.equal("untouched", read "secret")
+            log.heads = {}
             kit.write("secret", "")
             os.execute(("ln -s secret %s"):format(support.quote(path "file.part")))
             local done, err = client:download(URL, path())
@@ -397,6 +403,115 @@ describe("a download's attempts", function()
             assert.equal("connect", err.kind)
             assert.is_true(m:now() > 0)
             only()
+        end)
+    end)
+end)
+
+describe("a download's way", function()
+    it("may lead elsewhere, with the part that is asked for", function()
+        local moved = "HTTP/1.1 302 X\r\nLocation: http://h/%s\r\nContent-Length: 0\r\n\r\n"
+        against(THING, { { raw = moved:format "a" }, { cut = 100000 }, { raw = moved:format "b" },
+            {} }, function(client, _, log)
+                local done = assert(client:download(URL, path()))
+                assert.equal(2, done.attempts)
+                assert.equal("http://h/b", done.response.url)
+                assert.equal("bytes=100000-", header(log.heads[3], "Range"))
+                assert.equal("bytes=100000-", header(log.heads[4], "Range"))
+                assert.equal('"v1"', header(log.heads[4], "If-Range"))
+                assert.equal(TEXT, read())
+            end)
+    end)
+
+    it("has what goes with every request of the client, and with this one", function()
+        against(THING, { { cut = 100000 }, {} }, function(client, _, log)
+            assert(client:download("dir/thing", path(), {
+                query = { a = 1 }, headers = { ["X-Two"] = "2" }, auth = { "me", "pw" },
+            }))
+            for _, head in ipairs(log.heads) do
+                assert.truthy(head:find("GET /base/dir/thing?a=1 ", 1, true))
+                assert.equal("1", header(head, "X-One"))
+                assert.equal("2", header(head, "X-Two"))
+                assert.truthy(header(head, "Authorization"))
+                assert.equal("identity", header(head, "Accept-Encoding"))
+            end
+        end, { base_url = "http://h/base", headers = {
+            ["X-One"] = "1", ["Accept-Encoding"] = "gzip",
+        } })
+    end)
+
+    it("may be a test's, in place of the network", function()
+        local transport = testing.transport()
+        transport:on("GET", "https://api.test/file", {
+            body = TEXT, headers = { ETag = '"1"' },
+        })
+        against(THING, {}, function(client)
+            testing.with(transport, function()
+                assert.equal(#TEXT, assert(client:download("https://api.test/file", path())).bytes)
+            end)
+            assert.equal(TEXT, read())
+        end)
+    end)
+
+    it("doesn't end before the whole where nobody says how much that is", function()
+        against(THING, { { cut = 100000 }, { range = "bytes 100000-299999/*" },
+            { range = "bytes 100000-299999/*" }, {} }, function(client, _, log)
+                broken_off(client)
+                kit.write("file.part.info", (read "file.part.info":gsub("total: %d+\n", "")))
+                local done = assert(client:download(URL, path(), { resume = true }))
+                assert.equal(416, done.response.status)
+                assert.equal("bytes=300000-", header(log.heads[3], "Range"))
+                assert.equal(TEXT, read())
+            end)
+    end)
+end)
+
+describe("a download's hash", function()
+    it("keeps nobody waiting, and can be given up", function()
+        local size = 24 * 1024 * 1024
+        support.in_loop(function()
+            local server = assert(require("moonwire.testing.server").start())
+            local client = require("moonwire.http").client()
+            local dir = support.temp_dir()
+            local turns, hashing
+            local function tell(info)
+                if info.bytes == size and not hashing then
+                    hashing = true
+                end
+            end
+            moonwire.scope(function(scope)
+                scope:spawn(function()
+                    while not hashing do
+                        moonwire.sleep(0.001)
+                    end
+                    turns = 0
+                    while hashing do
+                        turns = turns + 1
+                        moonwire.sleep(0)
+                    end
+                end)
+                local _, err = client:download(server.url .. "/bytes/" .. size, dir .. "/file", {
+                    sha256 = ("0"):rep(64), progress = tell,
+                })
+                assert.equal("body", err.kind)
+                hashing = false
+            end)
+            assert.is_true(turns > 2, turns)
+            hashing = nil
+            moonwire.scope(function(scope)
+                local task = scope:spawn(function()
+                    local done, err = client:download(server.url .. "/range/" .. size,
+                        dir .. "/other", { sha256 = ("0"):rep(64), progress = tell, resume = true })
+                    assert.is_nil(done)
+                    assert.equal("cancelled", err.kind)
+                    assert.equal(dir .. "/other.part", err.path)
+                end)
+                while not hashing do
+                    moonwire.sleep(0)
+                end
+                task:cancel()
+            end)
+            client:close()
+            server:close()
         end)
     end)
 end)

@@ -3,6 +3,7 @@
 local http = require "moonwire.http"
 local interop = require "spec.support.interop"
 local kit = require "spec.support.download"
+local moonwire = require "moonwire"
 local nginx = require "spec.support.nginx"
 local support = require "spec.support"
 
@@ -125,6 +126,37 @@ describe("a download from nginx", function()
             assert.equal(200, done.response.status)
             assert.is_true(done.attempts >= 2)
             is(path, OTHER .. "!")
+        end)
+    end)
+
+    it("goes on with what a process that was killed has left, and not before that", function()
+        local path, url = folder .. "/left", server.url .. "/slow/file"
+        local child = support.spawn_process({ support.moonwire(), "-e", ([[
+            require("moonwire.http").download(%q, %q, { resume = true })
+        ]]):format(url, path) })
+        for _ = 1, 500 do
+            local part = io.open(path .. ".part", "rb")
+            local size = part and part:seek "end" or 0
+            if part then
+                part:close()
+            end
+            if size > 1000000 then
+                break
+            end
+            moonwire.sleep(0.01)
+        end
+        with_client(function(client)
+            local done, err = client:download(url, path, { resume = true })
+            assert.is_nil(done)
+            assert.equal("EBUSY", err.code)
+        end)
+        child:signal(SIGKILL)
+        child:kill()
+        with_client(function(client)
+            local done = assert(client:download(url, path, { resume = true }))
+            assert.equal(206, done.response.status)
+            assert.is_true(done.resumed_from > 1000000)
+            is(path, TEXT)
         end)
     end)
 

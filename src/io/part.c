@@ -68,12 +68,13 @@ mw_part_claim(int fd, const char *path)
 }
 
 void
-mw_part_imitate(int fd, const char *path)
+mw_part_imitate(int fd, const char *path, bool is_in_the_making)
 {
+    mode_t more = is_in_the_making ? S_IRUSR | S_IWUSR : 0;
     struct stat named;
 
     if (stat(path, &named) == 0 && S_ISREG(named.st_mode))
-        (void)fchmod(fd, named.st_mode & 0777);
+        (void)fchmod(fd, (named.st_mode & 0777) | more);
 }
 
 int

@@ -5,7 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum mw_path_kind { MW_PATH_FILE, MW_PATH_FOLDER, MW_PATH_OTHER };
+enum mw_path_kind {
+    MW_PATH_FILE,
+    MW_PATH_FOLDER,
+    MW_PATH_OTHER
+};
 
 /* What stands at a path, links followed.  Returns MW_OK or a code, ENOENT's
  * where there is nothing. */
@@ -17,8 +21,9 @@ int mw_path_look(const char *path, enum mw_path_kind *kind);
  * knows no locks the file is taken as it is. */
 int mw_part_claim(int fd, const char *path);
 
-/* Gives it the permissions of the file at a path, if there is one. */
-void mw_part_imitate(int fd, const char *path);
+/* Gives it the permissions of the file at a path, if there is one; while it is
+ * in the making its owner may read and write it in any case. */
+void mw_part_imitate(int fd, const char *path, bool is_in_the_making);
 
 /* Whether there is place for `size` bytes altogether: MW_OK, ENOSPC's code, or
  * EFBIG's where this process may not write such a file.  *free_bytes is what

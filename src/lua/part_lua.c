@@ -67,7 +67,7 @@ l_part_imitate(lua_State *L)
 {
     int fd = check_fd(L, 1);
 
-    mw_part_imitate(fd, check_path(L, 2));
+    mw_part_imitate(fd, check_path(L, 2), lua_toboolean(L, 3));
     return 0;
 }
 

@@ -85,7 +85,8 @@ function core.part_claim(file, path) end
 --- Gives it the permissions of the file at a path, if there is one.
 ---@param file file*
 ---@param path string
-function core.part_imitate(file, path) end
+---@param is_in_the_making boolean? its owner may read and write it in any case
+function core.part_imitate(file, path, is_in_the_making) end
 --- Whether there is place for it to become so long.
 ---@param file file*
 ---@param size number

@@ -122,15 +122,9 @@ local function write_info(self)
         lines[#lines + 1] = ("total: %d"):format(self.total)
     end
     lines[#lines + 1] = "end\n"
-    local file, problem = io.open(path, "wbe")
-    if not file then
-        return nil, part.failure(self.target, words_of(path, problem))
-    end
-    local ok
-    ok, problem = file:write(table.concat(lines, "\n"))
-    local closed, why = file:close()
-    if not ok or not closed then
-        return nil, part.failure(self.target, problem or why)
+    local ok, code = core.replace_file(path, table.concat(lines, "\n"))
+    if not ok then
+        return nil, part.failure(self.target, code)
     end
     return true
 end
@@ -169,7 +163,7 @@ function part.open(target, url, resumes)
     if not file then
         return nil, err
     end
-    core.part_imitate(file, target)
+    core.part_imitate(file, target, true)
     local self = setmetatable({
         target = target, path = path, file = file, url = hash_of(url), resumed_from = 0,
         size = file:seek "end" or 0,
@@ -299,6 +293,7 @@ end
 function methods:publish(replaces)
     local ok, code = core.part_cut(self.file, self.size)
     if ok then
+        core.part_imitate(self.file, self.target, false)
         ok, code = core.part_sync(self.file)
     end
     if ok then

@@ -150,6 +150,12 @@ local function write(job, response, last)
                 part.total),
         }
     end
+    if last and not part.total then
+        return job.retries == 0 and AGAIN or RETRY, errors.new {
+            kind = "closed", phase = "body", url = response.url,
+            message = "the server sent a part, and doesn't say how much there is of the whole",
+        }
+    end
     part.total = part.size
     return DONE
 end

@@ -1,5 +1,5 @@
--- The loopback server's /range/N: the bytes of /bytes/N, or a part of them, for downloads that go on
--- where they broke off; and they break off where it is told so. It opens nothing.
+-- The loopback server's /range/N: the bytes of /bytes/N, or a part of them, for downloads that go
+-- on where they broke off; and it breaks them off where it is told so. It opens nothing.
 local data = require "moonwire.testing.server.data"
 
 local MOST = 2 ^ 50
