@@ -439,6 +439,15 @@ describe("a download's way", function()
         } })
     end)
 
+    it("brings the bytes as they come, whatever coding is on them", function()
+        local thing = { text = TEXT, more = "Content-Encoding: gzip\r\n" }
+        against(thing, { { cut = 1000 }, {} }, function(client)
+            local done = assert(client:download(URL, path()))
+            assert.equal(TEXT, read())
+            assert.equal("gzip", done.response.headers:get "content-encoding")
+        end)
+    end)
+
     it("may be a test's, in place of the network", function()
         local transport = testing.transport()
         transport:on("GET", "https://api.test/file", {

@@ -152,6 +152,7 @@ function plans.check(path, opts, settings, level)
     local content, sending = sort_options(opts, level + 1)
     check_headers(opts.headers, level + 1)
     check_progress(opts.progress, level + 1)
+    content.decompress = false -- the bytes as they are: parts of them are asked for
     sending.retry = opts.retry ~= false and ONCE or false
     local plan = {
         resume = opts.resume or false, sha256 = check_sha256(opts.sha256, level + 1),
