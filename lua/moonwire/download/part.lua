@@ -137,7 +137,7 @@ local function take_over(self, resumes)
             (": %s is not of a download that was broken off; move it away"):format(self.path))
     end
     local validator = info and (info.tag or info.date)
-    local total = info and tonumber(info.total)
+    local total = info and info.total and ranges.number(info.total)
     if resumes and self.size > 0 and validator and info.url == self.url
         and (not total or self.size <= total) then
         self.validator, self.is_date, self.total = validator, not info.tag, total

@@ -37,15 +37,21 @@ function range.validator(headers)
     return nil
 end
 
-local function number(text)
-    return text and #text <= 15 and text:find "^%d+$" and tonumber(text) or nil
+--- A size, as it stands in a field.
+---@param text string
+---@return integer? number nil: it is none, or not to be believed
+function range.number(text)
+    return #text <= 15 and text:find "^%d+$" and tonumber(text) or nil
 end
+
+local number = range.number
 
 --- How long the body is, as its head says.
 ---@param headers moonwire.core.Headers
 ---@return integer?
 function range.length(headers)
-    return number(headers:get "content-length")
+    local text = headers:get "content-length"
+    return text and number(text)
 end
 
 --- What a Content-Range says: "bytes 5-9/10", "bytes 5-9/*", "bytes */10".
@@ -65,7 +71,7 @@ function range.parse(text)
         return nil, nil, total
     end
     local first, last = which:match "^(%d+)%-(%d+)$"
-    first, last = number(first), number(last)
+    first, last = first and number(first), last and number(last)
     if not first or not last or last < first or total and last >= total then
         return nil
     end

@@ -130,7 +130,8 @@ local function write(job, response, last)
     job.base = part.size
     local ok, err, is_file = part:write(response)
     job.base = nil
-    if part.size - job.best >= HEADWAY then
+    local gets_on = part.size - job.best >= HEADWAY
+    if gets_on then
         job.retries, job.best = 0, part.size
     end
     if not ok then
@@ -144,14 +145,14 @@ local function write(job, response, last)
         return distrust(job, response, ("the server's Content-Range ends with byte %d, and its"
             .. " body with byte %d"):format(last, part.size - 1))
     elseif part.total and part.size < part.total then
-        return job.retries == 0 and AGAIN or RETRY, errors.new {
+        return gets_on and AGAIN or RETRY, errors.new {
             kind = "closed", phase = "body", url = response.url,
             message = ("the server sent a part only, up to byte %d of %d"):format(part.size,
                 part.total),
         }
     end
     if last and not part.total then
-        return job.retries == 0 and AGAIN or RETRY, errors.new {
+        return gets_on and AGAIN or RETRY, errors.new {
             kind = "closed", phase = "body", url = response.url,
             message = "the server sent a part, and doesn't say how much there is of the whole",
         }
