@@ -242,6 +242,7 @@ local lua_floors = {
     { "^moonwire%.cookies%.", 1.3, "value" }, { "^moonwire%.cookies$", 1.4, "value" },
     { "^moonwire%.request$", 1.5, "value" },
     { "^moonwire%.auth%.", 1.6, "value" }, { "^moonwire%.auth$", 1.7, "value" },
+    { "^moonwire%.cache%.", 1.6, "value" }, { "^moonwire%.cache$", 1.7, "value" },
     { "^moonwire%.backend%.", 2.1 }, { "^moonwire%.backend$", 2.2 },
     { "^moonwire%.waiters$", 2.25 },
     { "^moonwire%.task$", 2.3 }, { "^moonwire%.scope$", 2.3 }, { "^moonwire%.channel$", 2.3 },
@@ -280,6 +281,7 @@ local public = {
     ["moonwire.headers"] = true, ["moonwire.body"] = true, ["moonwire.cookies"] = true,
     ["moonwire.auth"] = true, ["moonwire.net"] = true, ["moonwire.connection"] = true,
     ["moonwire.pool"] = true, ["moonwire.progress"] = true, ["moonwire.resty"] = true,
+    ["moonwire.cache"] = true,
     ["moonwire.testing"] = true, ["moonwire.testing.mock"] = true,
     ["moonwire.testing.server"] = true,
 }

@@ -222,6 +222,7 @@ end
 ---@field retry boolean|moonwire.RetryOptions|nil a policy for what fails; false: never send a
 ---  request twice, however harmless that is
 ---@field cookies table<string, string|number>? sent with this request, on the first origin only
+---@field cache false? past the client's cache
 ---@field max_body integer? a longer body is an error of kind "limit"
 ---@field unix_socket string? path of the socket to connect to, whatever the URL's host
 ---@field tls moonwire.TlsOptions? they replace the client's of the same name
@@ -458,6 +459,7 @@ local client = {}
 ---  client, and from there to where it belongs; or a jar of moonwire.cookies
 ---@field decompress boolean? as for a request, like the next one
 ---@field compress "gzip"|"deflate"|"br"|"zstd"|false|nil
+---@field cache boolean|moonwire.Cache|nil keeps responses: true for 32 MiB of memory
 ---@field tls moonwire.TlsOptions? for https: who is trusted, what is shown
 ---@field limits table? on what a peer may send: {head_bytes, header_count, chunk_overhead, ...}
 ---@field compat {obs_fold: boolean?}? what is taken from a peer although it is wrong: obs_fold, a

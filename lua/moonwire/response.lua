@@ -28,6 +28,8 @@ local LINE_LIMIT = 1024 * 1024 -- bytes in one line of lines()
 ---@field request moonwire.Request
 ---@field upload_complete boolean the request's body went out whole
 ---@field retries integer how often its request was repeated by policy
+---@field from_cache "hit"|"revalidated"|"stale"|nil it came out of the client's cache: as it was,
+---  after the server had said that it is still right, or although it is too old
 ---@field package asked number? when its call began, where it had to wait for a connection
 ---@field package head moonwire.core.Headers as received, for others too: it isn't changed
 ---@field package facts moonwire.response.Facts

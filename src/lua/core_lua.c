@@ -130,5 +130,6 @@ luaopen_moonwire_core(lua_State *L)
     mwL_open_psl(L);
     mwL_open_file(L);
     mwL_open_part(L);
+    mwL_open_folder(L);
     return 1;
 }

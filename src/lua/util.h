@@ -94,5 +94,6 @@ void mwL_open_digest(lua_State *L);
 void mwL_open_psl(lua_State *L);
 void mwL_open_file(lua_State *L);
 void mwL_open_part(lua_State *L);
+void mwL_open_folder(lua_State *L);
 
 #endif

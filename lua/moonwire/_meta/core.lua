@@ -68,6 +68,27 @@ function Digest:add(...) end
 ---@return string hexadecimal in lower case
 function Digest:finish() end
 
+--- Makes a folder that its owner alone may look into, unless it is there.
+---@param path string
+---@return true? ok
+---@return integer? code EACCES also where there is one that somebody else owns, or may write to
+function core.make_folder(path) end
+--- What lies in a folder.
+---@param path string
+---@return moonwire.core.Folder? folder
+---@return integer? code
+function core.folder(path) end
+
+---@class moonwire.core.Folder
+local Folder = {}
+--- The next plain file, in no order; nothing once all have been told, which closes it.
+---@return string? name
+---@return integer? size or a code: the folder can't be read, or ECLOSED
+---@return number? changed seconds since 1970
+function Folder:next() end
+--- Twice is harmless.
+function Folder:close() end
+
 -- Files in the making ----------------------------------------------------------------------------
 
 --- What stands at a path, links followed.

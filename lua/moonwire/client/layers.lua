@@ -2,9 +2,10 @@
 -- this one and a line here; client/chain.lua says what a layer is.
 
 local auth = require "moonwire.client.auth"
+local cache = require "moonwire.client.cache"
 local cookies = require "moonwire.client.cookies"
 local redirect = require "moonwire.client.redirect"
 local retry = require "moonwire.client.retry"
 local traceparent = require "moonwire.client.traceparent"
 
-return { redirect, retry, auth, cookies, traceparent }
+return { redirect, retry, auth, cookies, cache, traceparent }

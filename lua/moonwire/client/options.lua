@@ -186,6 +186,7 @@ end
 ---@field cookies moonwire.CookieJar|false
 ---@field decompress boolean
 ---@field compress string|false|nil
+---@field cache moonwire.Cache|false
 ---@field tls moonwire.client.Tls
 ---@field dialing moonwire.dial.Options?
 ---@field proxy moonwire.proxy.Rules|"environment"|false|nil nil: as the backend has it
