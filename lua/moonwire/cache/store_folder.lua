@@ -87,7 +87,7 @@ function methods:get(id)
     local size = file:seek "end"
     local text = size and size <= self.max_bytes and file:seek "set" and file:read(size)
     file:close()
-    local value = text and records.decode(text)
+    local value = text and records.decode(text) or nil
     if not value then
         os.remove(path)
     end
