@@ -2,6 +2,7 @@
 -- has: ev or ngx. Both have to do the same.
 local auth = require "moonwire.auth"
 local bodies = require "moonwire.body"
+local caches = require "moonwire.cache"
 local clients = require "moonwire.client"
 local moonwire = require "moonwire"
 local relayed = require "spec.support.relayed"
@@ -82,6 +83,24 @@ describe("a client", function()
             assert.is_true(answer.chunked and answer.bytes < 1000)
         end
     end))
+
+    it("keeps responses, in memory and in a folder", function()
+        local name = os.tmpname()
+        os.remove(name)
+        for _, cache in ipairs { caches.memory(), assert(caches.folder(name)) } do
+            with_client(function(client, url)
+                local text = assert(client:get(url .. "/cache/60")):text()
+                local res = assert(client:get(url .. "/cache/60"))
+                assert.equal("hit", res.from_cache)
+                assert.equal(text, assert(res:text()))
+                assert(client:get(url .. "/etag/a")):text()
+                assert.equal("revalidated", assert(client:get(url .. "/etag/a")).from_cache)
+                assert.equal(2, cache:stats().misses)
+                cache:clear()
+            end, { cache = cache })()
+        end
+        assert(os.remove(name)) -- it was emptied
+    end)
 
     it("uploads a string, a function's chunks and a file", with_client(function(client, url)
         assert.equal(100000, upload(client, url, ("x"):rep(100000)).bytes)

@@ -264,6 +264,26 @@ describe("the loopback server's routes", function()
         end)
     end)
 
+    it("say what may be kept, and what is still the same", function()
+        serving(function(_, client)
+            local function get(path, headers)
+                local res = assert(client:get(path, { headers = headers }))
+                return res.status, res.headers:get "etag", res.headers:get "cache-control"
+            end
+            assert.same({ 200, nil, "public, max-age=60" }, { get "/cache/60" })
+            assert.same({ 200, '"moonwire"' }, { get "/cache" })
+            assert.same({ 304, '"moonwire"' }, { get("/cache", { ["If-None-Match"] = "x" }) })
+            assert.equal(304, (get("/cache", { ["If-Modified-Since"] = "x" })))
+            assert.same({ 200, '"a-1"' }, { get "/etag/a-1" })
+            for tags, status in pairs { ['"a"'] = 304, ['"b", W/"a"'] = 304, ["*"] = 304,
+                ['"b"'] = 200, ["a"] = 200 } do
+                assert.equal(status, (get("/etag/a", { ["If-None-Match"] = tags })), tags)
+                assert.equal(status == 304 and 200 or 412,
+                    (get("/etag/a", { ["If-Match"] = tags })), tags)
+            end
+        end)
+    end)
+
     it("want to know who is asking", function()
         serving(function(_, client)
             local function status(path, given)

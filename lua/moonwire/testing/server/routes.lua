@@ -5,6 +5,7 @@ local data = require "moonwire.testing.server.data"
 local exchange = require "moonwire.testing.server.exchange"
 local headers = require "moonwire.headers"
 local json = require "moonwire.json"
+local kept = require "moonwire.testing.server.kept"
 local multipart = require "moonwire.testing.server.multipart"
 local logins = require "moonwire.testing.server.logins"
 local ranges = require "moonwire.testing.server.ranges"
@@ -249,11 +250,28 @@ local function echo(_, request, respond)
     }, { length = length })
 end
 
+local function cache(server, request, respond)
+    local fields, is_known = kept.unchanged(request)
+    if is_known then
+        return respond(304, "", fields)
+    end
+    return respond(200, described(server, request), fields)
+end
+
+local function cache_for(server, request, respond, seconds)
+    return respond(200, described(server, request), kept.fresh(seconds))
+end
+
+local function etag(server, request, respond, tag)
+    local fields, code = kept.tagged(request, tag)
+    return respond(code, code == 200 and described(server, request) or "", fields)
+end
+
 local function index(_, _, respond)
     return respond(200, "moonwire's loopback server: /get /post /put /patch /delete /anything "
         .. "/status/N /bytes/N /range/N /stream/N /drip /delay/N /chunked /redirect/N /cookies "
         .. "/cookies/set?NAME=VALUE /headers /gzip /deflate /brotli /zstd "
-        .. "/upload /echo /basic-auth/USER/PASSWORD "
+        .. "/upload /echo /cache /cache/SECONDS /etag/TAG /basic-auth/USER/PASSWORD "
         .. "/bearer /digest-auth/QOP/USER/PASSWORD[/ALGORITHM]\n",
         { ["Content-Type"] = "text/plain" })
 end
@@ -288,6 +306,9 @@ local routes = {
     { "^/zstd$", READ, coded("zstd", "zstd") },
     { "^/upload$", SEND, upload },
     { "^/echo$", SEND, echo },
+    { "^/cache$", READ, cache },
+    { "^/cache/(%d+)$", READ, cache_for },
+    { "^/etag/([%w._~-]+)$", READ, etag },
     { "^/basic%-auth/(.+)$", nil, logins.basic },
     { "^/bearer$", nil, logins.bearer },
     { "^/digest%-auth/(.+)$", nil, logins.digest },
