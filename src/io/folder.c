@@ -58,8 +58,8 @@ mw_folder_next(struct mw_folder *folder, struct mw_folder_file *file)
             continue;
         file->name = entry->d_name;
         file->size = found.st_size;
-        file->changed = (double)found.st_mtim.tv_sec +
-                        (double)found.st_mtim.tv_nsec / 1e9;
+        file->changed =
+            (double)found.st_mtim.tv_sec + (double)found.st_mtim.tv_nsec / 1e9;
         return 1;
     }
 }

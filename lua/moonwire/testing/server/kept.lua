@@ -1,5 +1,5 @@
--- The loopback server's pages that may be kept, as httpbin has them: for so long, or as long as they
--- stay the same. It keeps nothing itself.
+-- The loopback server's pages that may be kept, as httpbin has them: for so long, or as long as
+-- they stay the same. It keeps nothing itself.
 local MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 local kept = {}
