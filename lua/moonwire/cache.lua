@@ -87,13 +87,13 @@ local function names_of(headers)
     return names
 end
 
---- Keeps what answers a request, if there is room for it at all.
+--- Keeps what answers a request, of max_entry bytes at most, if there is room for it.
 ---@package
 ---@param entry moonwire.cache.Entry
 ---@param headers moonwire.core.Headers of the request
 function methods:keep(entry, headers)
     local names = names_of(entry.headers)
-    if not names or #entry.body > self.max_entry then
+    if not names then
         return
     end
     local old = page_of(self, entry.url)

@@ -206,6 +206,7 @@ describe("what may be used (4.2.4, 5.2.1)", function()
         assert.is_true(policy.stands_in(patient, wishes(), THEN + 100))
         assert.is_false(policy.stands_in(patient, wishes(), THEN + 101))
         assert.is_false(policy.stands_in(kept, wishes(), THEN + 61))
+        assert.is_false(policy.stands_in(kept, wishes(), THEN + 60))
         local asked = wishes "Cache-Control: stale-if-error=50"
         assert.is_true(policy.stands_in(kept, asked, THEN + 110))
         assert.is_false(policy.stands_in(kept, asked, THEN + 111))

@@ -205,17 +205,21 @@ describe("a store in a folder", function()
     it("keeps nothing where the disk is full, and leaves nothing half-written", function()
         local _, path = in_folder(1e6)
         local status, output = support.run { "sh", "-c", [[
-            trap '' XFSZ; ulimit -f 8; exec "$@"]], "sh", support.luajit(), "-e", ([[
+            trap '' XFSZ; ulimit -f 1; exec "$@"]], "sh", support.luajit(), "-e", ([[
             package.path, package.cpath = %q, %q
             local store = assert(require("moonwire.cache.store_folder").open(%q, 1e6))
             local rules = require "spec.support.cache_rules"
             local large = rules.entry({}, { body = ("x"):rep(100000) })
+            local some = rules.entry({}, { body = ("x"):rep(2000) }) -- fails when it is closed
             local small = rules.entry({}, { body = "small" })
-            print(store:put(("%%064x"):format(1), large), store:put(("%%064x"):format(2), small))
+            local function put(number, entry)
+                return store:put(("%%064x"):format(number), entry)
+            end
+            print(put(1, large), put(3, some), put(2, small))
             print(store.failed, store.count)
         ]]):format(package.path, package.cpath, path) }
         assert.equal(0, status, output)
-        assert.equal("false\ttrue\n1\t1\n", output)
+        assert.equal("false\tfalse\ttrue\n2\t1\n", output)
         local _, listed = support.run { "ls", path }
         assert.equal(id(2) .. "\n", listed)
     end)

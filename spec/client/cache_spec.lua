@@ -3,6 +3,7 @@
 local caches = require "moonwire.cache"
 local clients = require "moonwire.client"
 local moonwire = require "moonwire"
+local testing = require "moonwire.testing"
 local world = require "spec.support.mock_client"
 
 -- A response with a length.
@@ -84,7 +85,9 @@ describe("a client with a cache", function()
             assert.is_nil(select(2, get("/", nil, { cache = false })))
             assert.is_nil(select(2, get("/", { ["Cache-Control"] = "no-store" })))
             assert.is_nil(select(2, get("/", nil, { resolve = { ["h:80"] = { "127.0.0.1" } } })))
-            assert.equal(4, #log.heads)
+            assert.is_nil(select(2, get("/", nil, { body = "x" })))
+            assert.is_nil(select(2, get("/", nil, { upgrade = "foo" })))
+            assert.equal(6, #log.heads)
             assert.equal("hit", select(2, get "/"))
         end)
         for name, opts in pairs { none = {}, off = { cache = false } } do
@@ -214,6 +217,53 @@ describe("a client with a cache", function()
         end)
     end)
 
+    it("doesn't come back to what a 304 has put in doubt", function()
+        local second
+        local function answer(head)
+            if field(head, "If-None-Match") then
+                return 'HTTP/1.1 304 Not Modified\r\nETag: "b"\r\n\r\n'
+            end
+            return second or reply("one", 'ETag: "a"', "Cache-Control: max-age=1, stale-if-error=60")
+        end
+        with_cache({ ["/"] = answer }, function(get, m, log)
+            for _, case in ipairs { { 503, "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n" },
+                { 200, reply("two", "Cache-Control: no-store") } } do
+                second = nil
+                get("/", { ["Cache-Control"] = "no-cache" })
+                m:advance(2)
+                second = case[2]
+                local _, how, res = get "/"
+                assert.same({ case[1] }, { res.status, how })
+                get "/"
+                assert.is_nil(field(log.heads[#log.heads], "If-None-Match"))
+                assert.is_truthy(log.heads[#log.heads - 2]:find "If%-None%-Match")
+            end
+        end)
+    end)
+
+    it("forgets what its server has replaced by what isn't kept, unless it failed", function()
+        local status, lines = 200, { 'ETag: "a"' }
+        local function answer(head)
+            if status == 200 and field(head, "If-None-Match") and lines[1]:find "ETag" then
+                return "HTTP/1.1 304 X\r\n\r\n"
+            end
+            return (reply("x", unpack(lines)):gsub("200", status))
+        end
+        with_cache({ ["/"] = answer }, function(get, _, log)
+            get "/"
+            for _, failing in ipairs { 500, 503 } do
+                status = failing
+                assert.equal(failing, select(3, get "/").status)
+                status = 200
+                assert.equal("revalidated", select(2, get "/"))
+            end
+            lines = { "Cache-Control: no-store" }
+            assert.is_nil(select(2, get "/"))
+            get "/"
+            assert.is_nil(field(log.heads[#log.heads], "If-None-Match"))
+        end)
+    end)
+
     it("forgets what a 304 says is to be stored no longer, but uses it once more", function()
         local function answer(head)
             return field(head, "If-None-Match")
@@ -321,7 +371,11 @@ describe("a client with a cache", function()
                 return reply("x", "Cache-Control: max-age=60", "Vary: X-V")
             end
         end
-        with_cache(answers, function(get, _, _, client)
+        with_cache(answers, function(get, m, _, client)
+            local others = world.serve(m, "127.0.0.2", 80, function()
+                return reply("d", "Cache-Control: max-age=60")
+            end)
+            assert(client:get "http://other/d")
             local function held()
                 local list = {}
                 for _, path in ipairs { "/a", "/b", "/c", "/d" } do
@@ -342,12 +396,18 @@ describe("a client with a cache", function()
             assert(client:options "http://h/a")
             assert(client:put("http://h/x", { body = "x" }))
             assert.equal("/a /b /c /d", held())
+            assert(client:put("http://h/d", { body = "x", cache = false }))
+            assert.equal("hit", assert(client:get "http://other/d").from_cache) -- whoever says so
+            assert.equal(1, #others.heads)
+            get "/d"
+            get("/d", { ["X-V"] = "1" })
             assert(client:post("http://h/a", { body = "x" }))
             assert.equal("/d", held())
             assert.is_nil(select(2, get("/a", { ["X-V"] = "1" }))) -- all its variants
             fill()
             assert(client:put("http://h/a", { body = "x", cache = false }))
             assert.equal("/b /c /d", held())
+            others.peers[1]:close()
         end)
     end)
 
@@ -372,6 +432,46 @@ describe("a client with a cache", function()
             log.peers[1]:send "two"
             assert.equal("onetwo", res:text())
             assert.equal("hit", select(2, get "/"))
+        end)
+    end)
+
+    it("learns nothing about what was changed meanwhile from a 304 or HEAD either", function()
+        for method, line in pairs { GET = "304 X", HEAD = "200 X\r\nContent-Length: 3" } do
+            with_cache({ ["/"] = function(head, _)
+                if head:find "^POST" then
+                    return world.OK
+                end
+                return not field(head, "If-None-Match")
+                    and reply("one", 'ETag: "a"', "Cache-Control: max-age=1") or nil
+            end }, function(get, m, log, client)
+                get "/"
+                m:advance(1)
+                moonwire.scope(function(s)
+                    local task = s:spawn(client.request, client, method, "http://h/")
+                    m:advance(0)
+                    assert(client:post("http://h/", { body = "x" }))
+                    log.peers[1]:send("HTTP/1.1 " .. line
+                        .. '\r\nETag: "a"\r\nCache-Control: max-age=60\r\n\r\n')
+                    assert.equal(200, assert(task:join()).status)
+                end)
+                assert.is_nil(select(2, get "/"))
+                assert.is_nil(field(log.heads[#log.heads], "If-None-Match"))
+            end)
+        end
+    end)
+
+    it("keeps nothing that has another length than it says", function()
+        testing.run(function()
+            local route = { body = "one", headers = {
+                ["Content-Length"] = "4", ["Cache-Control"] = "max-age=60",
+            } }
+            testing.with(testing.transport():on("GET", "/", route), function()
+                local client = clients.new { cache = true }
+                for _ = 1, 2 do
+                    assert.is_nil(assert(client:get "http://h/").from_cache)
+                end
+                client:close()
+            end)
         end)
     end)
 
@@ -414,6 +514,23 @@ describe("a client with a cache", function()
             assert.is_nil(field(log.heads[#log.heads], "X"))
             assert.is_nil(select(2, get "/"))
             assert.is_nil(field(log.heads[#log.heads], "If-None-Match"))
+        end)
+    end)
+
+    it("forgets by HEAD what isn't to be kept, but not because of a failure", function()
+        local answer
+        with_cache({ ["/"] = function(head)
+            return head:find "^HEAD" and "HTTP/1.1 " .. answer .. "\r\n\r\n"
+                or reply("one", 'ETag: "a"')
+        end }, function(get, _, log, client)
+            for expected, said in pairs { [false] = '200 X\r\nETag: "a"\r\nContent-Length: 3\r\n'
+                .. "Cache-Control: no-store", ['"a"'] = "503 X\r\nContent-Length: 3" } do
+                get "/"
+                answer = said
+                assert(client:head "http://h/")
+                get "/"
+                assert.equal(expected, field(log.heads[#log.heads], "If-None-Match") or false)
+            end
         end)
     end)
 
@@ -465,6 +582,13 @@ describe("a client with a cache", function()
             local _, err = client:get "http://h/silent"
             assert.equal("connect", err.kind)
             assert.equal(3, cache:stats().stale)
+            m:listen_at("127.0.0.1", 80, {}, { delay = math.huge })
+            local inner
+            moonwire.timeout(1, function()
+                inner = select(2, client:get "http://h/")
+            end)
+            assert.equal("cancelled", inner.kind) -- whoever gives up wants nothing
+            m:refuse_at("127.0.0.1", 80)
             m:advance(60)
             assert.is_nil((client:get "http://h/"))
         end)
@@ -510,6 +634,11 @@ describe("a client with a cache", function()
             assert.is_nil(select(2, get "/3"))
             local res = assert(client:get("http://h/1", { max_body = 999 }))
             local text, err = res:text()
+            assert.is_nil(text)
+            assert.equal("limit", err.kind)
+            res = assert(client:get("http://h/1", { max_body = 999 }))
+            assert.equal("hit", res.from_cache)
+            text, err = res:read()
             assert.is_nil(text)
             assert.equal("limit", err.kind)
             assert.equal(1000, #assert(client:get("http://h/1", { max_body = 1000 })):text())

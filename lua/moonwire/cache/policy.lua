@@ -204,9 +204,9 @@ function policy.stands_in(entry, wishes, now)
     if rules.no_cache or rules.must_revalidate or wishes.no_cache then
         return false
     end
+    local allowed = max(rules.stale_if_error, wishes.stale_if_error)
     local age = policy.age(entry, now)
-    return age <= wishes.max_age
-        and age - rules.lifetime <= max(rules.stale_if_error, wishes.stale_if_error)
+    return allowed > 0 and age <= wishes.max_age and age - rules.lifetime <= allowed
 end
 
 local function opaque(etag)

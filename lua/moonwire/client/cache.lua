@@ -157,7 +157,7 @@ end
 -- What the response to HEAD tells about what is there.
 local function learn_from_head(call, response, answered)
     local entry, cache = call.entry, call.cache
-    if not entry or response.status >= 500 then
+    if not entry or response.status >= 500 or call.ticket.void then
         return
     end
     if response.status == 200 and policy.head_confirms(entry, response.head) then
@@ -173,9 +173,7 @@ end
 -- The server has sent something new.
 local function take(call, response, answered)
     call.cache:note "misses"
-    if call.ticket.void then
-        return response
-    elseif call.data.method == "HEAD" then
+    if call.data.method == "HEAD" then
         learn_from_head(call, response, answered)
         return response
     end
