@@ -2,8 +2,10 @@
 -- spec/cache/policy_spec.lua.
 local caches = require "moonwire.cache"
 local clients = require "moonwire.client"
+local cookies = require "moonwire.cookies"
 local moonwire = require "moonwire"
 local testing = require "moonwire.testing"
+local trace = require "moonwire.trace"
 local world = require "spec.support.mock_client"
 
 -- A response with a length.
@@ -24,7 +26,7 @@ local function with_cache(answers, f, opts)
             local res = assert(client:get("http://h" .. path, more))
             return assert(res:text()), res.from_cache, res
         end
-        f(get, m, log, client, opts.cache)
+        f(get, m, log, client, opts.cache, opts.cookies)
     end, function(head, number)
         local answer = answers[head:match "^%S+ (%S+)"]
         if type(answer) == "function" then
@@ -223,7 +225,8 @@ describe("a client with a cache", function()
             if field(head, "If-None-Match") then
                 return 'HTTP/1.1 304 Not Modified\r\nETag: "b"\r\n\r\n'
             end
-            return second or reply("one", 'ETag: "a"', "Cache-Control: max-age=1, stale-if-error=60")
+            return second
+                or reply("one", 'ETag: "a"', "Cache-Control: max-age=1, stale-if-error=60")
         end
         with_cache({ ["/"] = answer }, function(get, m, log)
             for _, case in ipairs { { 503, "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n" },
@@ -353,6 +356,34 @@ describe("a client with a cache", function()
             assert.equal("2", (get "/"))
             assert.equal("2", (get "/"))
         end)
+    end)
+
+    it("sets no cookie twice, and knows who has another one", function()
+        with_cache({ ["/"] = reply("one", "Cache-Control: max-age=60", "Set-Cookie: a=b") },
+            function(get, _, log, _, _, jar)
+                get "/"
+                assert.is_nil(select(2, get "/")) -- now he has one
+                assert.equal("a=b", field(log.heads[2], "Cookie"))
+                assert.equal("hit", select(2, get "/"))
+                jar:clear()
+                assert.equal("hit", select(2, get "/"))
+                assert.equal(0, #jar:all())
+            end, { cookies = cookies.jar() })
+    end)
+
+    it("tells in the transcript what came from it, and no secrets", function()
+        local lines = {}
+        with_cache({ ["/?token=abc"] = reply("one", "Cache-Control: max-age=60") }, function(get)
+            get "/?token=abc"
+            trace.enable(function(text)
+                lines[#lines + 1] = text
+            end)
+            get "/?token=abc"
+            trace.disable()
+        end)
+        local text = table.concat(lines)
+        assert.is_truthy(text:find("from the cache (hit, 0 s old)", 1, true), text)
+        assert.is_nil(text:find("abc", 1, true), text)
     end)
 
     it("forgets what another method may have changed (4.4)", function()
@@ -523,8 +554,10 @@ describe("a client with a cache", function()
             return head:find "^HEAD" and "HTTP/1.1 " .. answer .. "\r\n\r\n"
                 or reply("one", 'ETag: "a"')
         end }, function(get, _, log, client)
-            for expected, said in pairs { [false] = '200 X\r\nETag: "a"\r\nContent-Length: 3\r\n'
-                .. "Cache-Control: no-store", ['"a"'] = "503 X\r\nContent-Length: 3" } do
+            for expected, said in pairs {
+                [false] = '200 X\r\nETag: "a"\r\nContent-Length: 3\r\nCache-Control: no-store',
+                ['"a"'] = "503 X\r\nContent-Length: 3",
+            } do
                 get "/"
                 answer = said
                 assert(client:head "http://h/")

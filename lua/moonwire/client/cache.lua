@@ -8,6 +8,7 @@ local headers_of = require "moonwire.headers"
 local made = require "moonwire.response.made"
 local policy = require "moonwire.cache.policy"
 local requests = require "moonwire.request"
+local secrets = require "moonwire.secrets"
 local tap = require "moonwire.response.tap"
 local urls = require "moonwire.url"
 
@@ -64,7 +65,7 @@ end
 local function note(what, request)
     local trace = core.state.trace
     if trace then
-        trace:note("%s %s: %s", request.method, request.target, what)
+        trace:note("%s %s: %s", request.method, secrets.url(request.url), what)
     end
 end
 
