@@ -8,6 +8,7 @@ compare.declare({ describe = describe, it = it, setup = setup, teardown = teardo
     "spec/request_spec.lua",
     "spec/error_spec.lua",
     "spec/auth/digest_spec.lua",
+    "spec/cache/policy_spec.lua",
     "spec/core/h1_use_spec.lua",
     "spec/core/h1_pair_spec.lua",
 })
