@@ -38,7 +38,7 @@ untranslated.files = {
     "spec/client/stats_spec.lua", "spec/client/timeouts_spec.lua", "spec/client/unused_spec.lua",
     "spec/client/events_spec.lua", "spec/client/redirect_spec.lua",
     "spec/client/retry_policy_spec.lua", "spec/connection/upload_progress_spec.lua",
-    "spec/client/auth_spec.lua", "spec/client/cookies_spec.lua",
+    "spec/client/auth_spec.lua", "spec/client/cookies_spec.lua", "spec/client/cache_spec.lua",
 }
 
 -- Those that are not run here at all.
@@ -316,6 +316,19 @@ leave_out("spec/client/deadline_spec.lua", BY_HAND, "the time of a request ", {
     "goes on over a retry",
     "goes on over the repetition without Expect",
     "that is over when a reader comes back is over at once",
+})
+
+leave_out("spec/client/cache_spec.lua", CLOCK, "a client with a cache ", {
+    "answers HEAD from what GET has brought, and learns from HEAD",
+    "asks once as long as the response is fresh",
+    "asks whether what is too old is still right",
+    "does without the server where the request says so",
+    "doesn't come back to what a 304 has put in doubt",
+    "gives what is too old where the server fails and allows that",
+    "goes by the clock on the wall",
+})
+leave_out("spec/client/cache_spec.lua", INSIDE, "a client with a cache ", {
+    "keeps nothing that has another length than it says",
 })
 
 return untranslated

@@ -32,12 +32,11 @@ end
 function fields.directives(headers)
     local found = {}
     for _, line in ipairs(headers:get_all "cache-control") do
-        local at = 1
-        while at <= #line do
-            local from, stop = line:find("^[%s,]*" .. TOKEN, at)
-            if from then
-                local name = line:sub(from, stop):match(TOKEN .. "$"):lower()
-                local value
+        local at = line:find "[^%s,]"
+        while at do
+            local stop = select(2, line:find("^" .. TOKEN, at))
+            if stop then
+                local name, value = line:sub(at, stop):lower(), nil
                 value, at = directive_value(line, stop + 1)
                 value = value or true
                 if found[name] ~= nil and found[name] ~= value then
@@ -45,7 +44,8 @@ function fields.directives(headers)
                 end
                 found[name] = value
             end
-            at = (line:find(",", at, true) or #line) + 1
+            at = line:find(",", at, true)
+            at = at and line:find("[^%s,]", at)
         end
     end
     return found
@@ -93,7 +93,7 @@ end
 ---@return number
 function fields.age(headers)
     local text = headers:get "age"
-    return text and fields.seconds(text:match "^%s*([^,]-)%s*%f[,%z]") or 0
+    return text and fields.seconds(text:match "^%s*(%d+)%s*%f[,%z]") or 0
 end
 
 --- The ETag, if it is one.
@@ -136,7 +136,11 @@ function fields.said(headers, name)
     if #all == 0 then
         return nil
     end
-    return (table.concat(all, ","):gsub("%s*,%s*", ","):gsub("^%s+", ""):gsub("%s+$", ""))
+    local parts = {}
+    for part in (table.concat(all, ",") .. ","):gmatch "([^,]*)," do
+        parts[#parts + 1] = part:match "^%s*(.*%S)" or ""
+    end
+    return table.concat(parts, ",")
 end
 
 return fields
