@@ -36,9 +36,10 @@ function fields.directives(headers)
         while at do
             local stop = select(2, line:find("^" .. TOKEN, at))
             if stop then
-                local name, value = line:sub(at, stop):lower(), nil
-                value, at = directive_value(line, stop + 1)
-                value = value or true
+                local name = line:sub(at, stop):lower()
+                local text, behind = directive_value(line, stop + 1)
+                local value = text or true
+                at = behind
                 if found[name] ~= nil and found[name] ~= value then
                     value = ""
                 end
