@@ -153,6 +153,7 @@ function plans.check(path, opts, settings, level)
     check_headers(opts.headers, level + 1)
     check_progress(opts.progress, level + 1)
     content.decompress = false -- the bytes as they are: parts of them are asked for
+    sending.cache = false -- it is kept where it is asked to be, and needn't go through Lua for that
     sending.retry = opts.retry ~= false and ONCE or false
     local plan = {
         resume = opts.resume or false, sha256 = check_sha256(opts.sha256, level + 1),
