@@ -1,5 +1,6 @@
 -- bench/options.lua - what the arguments of `moonwire bench` mean. It opens nothing but the file of
 -- --body-file.
+local arguments = require "moonwire.cli.arguments"
 local requests = require "moonwire.request"
 local urls = require "moonwire.url"
 
@@ -28,7 +29,6 @@ usage: moonwire bench URL [options] [script.lua [args]]
 A script may define init(args), request(), response(res, request) and done(summary, latency).
 ]==]
 
-local UNITS = { ms = 0.001, s = 1, m = 60, h = 3600 }
 local MOST_CONNECTIONS = 1000000
 
 local M = { USAGE = USAGE }
@@ -51,36 +51,6 @@ local M = { USAGE = USAGE }
 ---@field script string?
 ---@field args string[] the script's
 
---- Seconds of "500ms", "10s", "1.5m", "1h".
----@param text string
----@return number?
-function M.seconds(text)
-    local number, unit = text:match "^(%d+%.?%d*)(%l+)$"
-    local factor = UNITS[unit]
-    return factor and tonumber(number) * factor
-end
-
-local function take_time(least)
-    return function(text)
-        local seconds = M.seconds(text)
-        if not seconds or seconds < least then
-            return nil, "a time such as 500ms, 10s, 2m or 1h"
-        end
-        return seconds
-    end
-end
-
-local function take_count(most)
-    return function(text)
-        local number = text:match "^%d+$" and tonumber(text)
-        if not number or number < 1 or number > most then
-            return nil, ("a whole number from 1%s"):format(
-                most < math.huge and (" to %d"):format(most) or "")
-        end
-        return number
-    end
-end
-
 local function take_rate(text)
     local number = text:match "^%d+%.?%d*$" and tonumber(text)
     if not number or number <= 0 then
@@ -89,28 +59,19 @@ local function take_rate(text)
     return number
 end
 
-local function take_text(text)
-    return text
-end
+local ONE_BODY = "give one of --body and --body-file, once"
 
-local function take_file(text)
-    if text == "" then
-        return nil, "the name of a file"
+local function take_body(text, options)
+    if options.body then
+        return nil, nil, ONE_BODY
     end
     return text
 end
 
-local function take_header(text, options)
-    local name, value = text:match "^([^:%s]+):%s*(.-)%s*$"
-    if not name then
-        return nil, "'Name: value'"
+local function take_body_file(path, options)
+    if options.body then
+        return nil, nil, ONE_BODY
     end
-    local list = options.headers or {}
-    list[#list + 1] = { name, value }
-    return list
-end
-
-local function take_body_file(path)
     local file, problem = io.open(path, "rb")
     local text
     if file then
@@ -123,21 +84,20 @@ local function take_body_file(path)
     return text
 end
 
--- name -> the field it sets, and how its word is read; no reader: it takes no word
 local OPTIONS = {
-    ["--connections"] = { "connections", take_count(MOST_CONNECTIONS) },
-    ["--duration"] = { "duration", take_time(0.001) },
-    ["--requests"] = { "requests", take_count(math.huge) },
+    ["--connections"] = { "connections", arguments.count(MOST_CONNECTIONS) },
+    ["--duration"] = { "duration", arguments.time(0.001) },
+    ["--requests"] = { "requests", arguments.count(math.huge) },
     ["--rate"] = { "rate", take_rate },
-    ["--method"] = { "method", take_text },
-    ["--header"] = { "headers", take_header },
-    ["--body"] = { "body", take_text },
+    ["--method"] = { "method", arguments.text },
+    ["--header"] = { "headers", arguments.header },
+    ["--body"] = { "body", take_body },
     ["--body-file"] = { "body", take_body_file },
-    ["--timeout"] = { "timeout", take_time(0.001) },
-    ["--warmup"] = { "warmup", take_time(0) },
+    ["--timeout"] = { "timeout", arguments.time(0.001) },
+    ["--warmup"] = { "warmup", arguments.time(0) },
     ["--insecure"] = { "insecure" },
-    ["--json"] = { "json", take_file },
-    ["--html"] = { "html", take_file },
+    ["--json"] = { "json", arguments.path },
+    ["--html"] = { "html", arguments.path },
     ["--quiet"] = { "quiet" },
     ["--help"] = { "help" },
 }
@@ -146,46 +106,6 @@ local SHORT = {
     c = "--connections", d = "--duration", n = "--requests", r = "--rate", m = "--method",
     H = "--header", k = "--insecure", q = "--quiet", h = "--help",
 }
-
--- An option's long name, and the word that it carries itself: "-c50", "--rate=10".
-local function split(word)
-    if word:find "^%-%-" then
-        local name, value = word:match "^(%-%-[^=]+)=(.*)$"
-        return name or word, value
-    end
-    local name, value = SHORT[word:sub(2, 2)], word:sub(3)
-    return name, value ~= "" and value or nil
-end
-
--- Reads the option at args[i] into `options`: where to go on, or nil and what is wrong.
-local function take_option(args, i, options)
-    local word = args[i]
-    local name, value = split(word)
-    local option = OPTIONS[name]
-    if not option then
-        return nil, "there is no option " .. word
-    elseif not option[2] then
-        if value then
-            return nil, ("%s takes no value, but here is '%s'"):format(name, word)
-        end
-        options[option[1]] = true
-        return i + 1
-    elseif not value then
-        i = i + 1
-        value = args[i]
-    end
-    if not value then
-        return nil, word .. " needs a value"
-    elseif option[1] == "body" and options.body then
-        return nil, "give one of --body and --body-file, once"
-    end
-    local result, expected, problem = option[2](value, options)
-    if result == nil then
-        return nil, problem or ("%s needs %s, not '%s'"):format(name, expected, value)
-    end
-    options[option[1]] = result
-    return i + 1
-end
 
 -- "Connection: close" is the one field of the connection's own that makes sense here.
 local function take_close(options)
@@ -246,7 +166,7 @@ function M.parse(args, first)
         if not ended and word == "--" then
             ended, i = true, i + 1
         elseif not ended and word:find "^%-." then
-            i, message = take_option(args, i, options)
+            i, message = arguments.take(args, i, options, OPTIONS, SHORT)
         elseif not address then
             address, i = word, i + 1
         else
