@@ -1,16 +1,21 @@
 /* main.c - the `moonwire` command: a Lua state, the paths, SIGINT.  What the
  * arguments mean is said in lua/moonwire/cli.lua; nothing is decided here. */
+#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <lua.h>
 #include <lualib.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXIT_INTERRUPTED 130
+#define INPUT_CHUNK      65536
 
 /* A signal handler has no argument of its own, so this much is global.  Only
  * the command has signal handlers; the library has none. */
@@ -71,13 +76,74 @@ l_host_is_terminal(lua_State *L)
     return 1;
 }
 
+/* host.file_type(path) -> "file", "folder", "link" (not one to a folder),
+ * "other"; nil: nothing is there */
+static int
+l_host_file_type(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    struct stat status;
+
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        lua_pushliteral(L, "folder");
+    else if (lstat(path, &status) == -1)
+        return 0;
+    else if (S_ISLNK(status.st_mode))
+        lua_pushliteral(L, "link");
+    else
+        lua_pushstring(L, S_ISREG(status.st_mode) ? "file" : "other");
+    return 1;
+}
+
+/* host.ignore_broken_pipes(): writing to one is an error from here on and no
+ * longer the end. */
+static int
+l_host_ignore_broken_pipes(lua_State *L)
+{
+    (void)L;
+    signal(SIGPIPE, SIG_IGN);
+    return 0;
+}
+
+/* host.read_input() -> bytes; false: none have come so far; nil: the end, or
+ * with a message */
+static int
+l_host_read_input(lua_State *L)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    char bytes[INPUT_CHUNK];
+    ssize_t got;
+
+    if (poll(&input, 1, 0) == 0) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    got = read(STDIN_FILENO, bytes, sizeof(bytes));
+    if (got > 0) {
+        lua_pushlstring(L, bytes, (size_t)got);
+        return 1;
+    }
+    if (got == -1 && (errno == EAGAIN || errno == EINTR)) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    lua_pushnil(L);
+    if (got == 0)
+        return 1;
+    lua_pushfstring(L, "standard input: %s", strerror(errno));
+    return 2;
+}
+
 static void
 push_host(lua_State *L)
 {
     static const luaL_Reg host[] = {
+        {"file_type", l_host_file_type},
         {"guard", l_host_guard},
+        {"ignore_broken_pipes", l_host_ignore_broken_pipes},
         {"is_interruptible", l_host_is_interruptible},
         {"is_terminal", l_host_is_terminal},
+        {"read_input", l_host_read_input},
         {NULL, NULL},
     };
 
@@ -147,6 +213,19 @@ set_paths(lua_State *L)
 /* -- start and end ------------------------------------------------------------
  */
 
+/* Whoever started us may have closed some of the first three: nothing else may
+ * get their numbers, or what is printed would go to a server. */
+static void
+fill_standard_files(void)
+{
+    int fd = open("/dev/null", O_RDONLY);
+
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDONLY);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 /* Replaces the error on the top by its words and where it came from. */
 static int
 add_traceback(lua_State *L)
@@ -203,9 +282,11 @@ run(lua_State *L)
 int
 main(int argc, char **argv)
 {
-    lua_State *L = luaL_newstate();
+    lua_State *L;
     int status = EXIT_FAILURE;
 
+    fill_standard_files();
+    L = luaL_newstate();
     if (L == NULL) {
         fputs("moonwire: out of memory\n", stderr);
         return EXIT_FAILURE;

@@ -264,6 +264,7 @@ local lua_floors = {
     { "^moonwire%.testing%.", 6 }, { "^moonwire%.testing$", 6.1 },
     { "^moonwire%.cli$", 6 }, { "^moonwire%.cli%.", 6 },
     { "^moonwire%.bench$", 6 }, { "^moonwire%.bench%.", 6 },
+    { "^moonwire%.verb$", 6 }, { "^moonwire%.verb%.", 6 },
     { "^moonwire%.editor$", 6 }, { "^moonwire%.repl$", 6 }, { "^moonwire%.repl%.", 6 },
 }
 

@@ -11,6 +11,8 @@ local version = require "moonwire.version"
 
 local USAGE = [==[
 usage: moonwire [-v] [--har FILE] [-e CODE] [-i] [script [args]]
+       moonwire get URL [options]                       (moonwire get --help)
+       moonwire head|post|put|patch|delete|options URL [options]
        moonwire bench URL [options] [script [args]]     (moonwire bench --help)
 
   -e CODE    runs the Lua text CODE; more than one is allowed

@@ -2,4 +2,6 @@
 -- main(host, args) of its module goes on. A script of that name is run as ./name.
 return {
     bench = "moonwire.bench",
+    get = "moonwire.verb", head = "moonwire.verb", post = "moonwire.verb", put = "moonwire.verb",
+    patch = "moonwire.verb", delete = "moonwire.verb", options = "moonwire.verb",
 }
