@@ -6,6 +6,7 @@ local support = require "spec.support"
 local ELSEWHERE = {
     ["conformance.md"] = "spec/conformance_spec.lua", ["embedding.md"] = "spec/ngx/page_spec.lua",
     ["resty.md"] = "spec/resty/docs_spec.lua", ["bench.md"] = "spec/bench/docs_spec.lua",
+    ["command.md"] = "spec/verb/docs_spec.lua",
 }
 
 local _, pages = support.run("ls " .. support.quote(support.root) .. "/docs")
