@@ -177,6 +177,28 @@ describe("moonwire against its loopback server", function()
         end)
     end
 
+    for how, give_up in pairs {
+        returns = function(err)
+            return nil, err
+        end,
+        raises = function(err)
+            error(err, 0)
+        end,
+    } do
+        it("calls it a timeout when its function waits until then and " .. how, function()
+            with_server(function(client)
+                for _ = 1, 5 do -- it matters which of two waits ends first
+                    local response, err = client:post("post", { timeout = 0.02, body = function()
+                        return give_up(select(2, moonwire.sleep(10)))
+                    end })
+                    assert.is_nil(response)
+                    assert.equal("timeout", err.kind)
+                    assert.equal("total", err.timeout)
+                end
+            end)
+        end)
+    end
+
     it("takes no answer for another request's", function()
         with_server(function(client, s)
             local reply = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none"

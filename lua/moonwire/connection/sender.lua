@@ -105,6 +105,15 @@ local function await_word(self, sender)
     return reader, err
 end
 
+-- Why the body could not be made. That a wait in its function was ended by the request's deadline
+-- isn't the function's fault.
+local function body_failure(self, err)
+    if errors.is(err.cause, "cancelled") and self.backend:now() >= self.deadline - CLOCK_SLACK then
+        return failure.timeout("write", "total")
+    end
+    return err
+end
+
 -- Sends what the reader gives. Returns true, or nil and an error; `broken` says that it is the
 -- peer, who may still tell why.
 local function pump(self, sender)
@@ -138,7 +147,7 @@ local function pump(self, sender)
             if sender.stopped then
                 return nil
             elseif err then
-                return nil, err
+                return nil, body_failure(self, err)
             elseif chunk then
                 ok, code = h1:send_body(chunk)
             else
