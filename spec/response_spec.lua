@@ -1,3 +1,4 @@
+local core = require "moonwire.core"
 local backends = require "moonwire.backend"
 local errors = require "moonwire.error"
 local scope = require "moonwire.scope"
@@ -392,6 +393,31 @@ describe("save", function()
             assert(response:save(path))
             assert.equal("abc", content())
         end, {})
+    end)
+
+    it("writes into what is no regular file, and takes nobody's place", function()
+        local link = folder .. "/link"
+        os.execute(("printf old > %s && ln -s %s %s"):format(path, path, link))
+        responding({ "abc" }, function(response)
+            assert(response:save(link))
+            assert.equal("abc", content())
+            assert.equal("file\nlink\n", names())
+            assert.equal("link", core.path_kind(link))
+        end, {})
+        os.execute("rm " .. link .. " && ln -s /dev/full " .. link)
+        responding({ "abc" }, function(response)
+            local err = is_failure("system", response:save(link))
+            assert.matches("No space left", tostring(err))
+            is_failure("system", response:read())
+            assert.equal("link", core.path_kind(link))
+        end, { length = 4 })
+        os.execute("rm " .. link .. " && mkfifo " .. link .. " && (cat " .. link .. " > " .. path
+            .. " &)")
+        responding({ "abc" }, function(response)
+            assert(response:save(link))
+            assert.equal("other", core.path_kind(link))
+        end, {})
+        os.remove(link)
     end)
 
     it("says where it can't write, and leaves the body for another try", function()

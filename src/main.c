@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXIT_INTERRUPTED 130
@@ -76,25 +75,6 @@ l_host_is_terminal(lua_State *L)
     return 1;
 }
 
-/* host.file_type(path) -> "file", "folder", "link" (not one to a folder),
- * "other"; nil: nothing is there */
-static int
-l_host_file_type(lua_State *L)
-{
-    const char *path = luaL_checkstring(L, 1);
-    struct stat status;
-
-    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-        lua_pushliteral(L, "folder");
-    else if (lstat(path, &status) == -1)
-        return 0;
-    else if (S_ISLNK(status.st_mode))
-        lua_pushliteral(L, "link");
-    else
-        lua_pushstring(L, S_ISREG(status.st_mode) ? "file" : "other");
-    return 1;
-}
-
 /* host.ignore_broken_pipes(): writing to one is an error from here on and no
  * longer the end. */
 static int
@@ -138,7 +118,6 @@ static void
 push_host(lua_State *L)
 {
     static const luaL_Reg host[] = {
-        {"file_type", l_host_file_type},
         {"guard", l_host_guard},
         {"ignore_broken_pipes", l_host_ignore_broken_pipes},
         {"is_interruptible", l_host_is_interruptible},

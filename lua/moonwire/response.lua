@@ -1,6 +1,7 @@
 -- response.lua - a response and its body, pulled by the reader and by nothing else.  It never
 -- writes to the connection it came from.
 
+local core = require "moonwire.core"
 local decoding = require "moonwire.response.decoding"
 local errors = require "moonwire.error"
 local failure = require "moonwire.connection.failure"
@@ -400,8 +401,27 @@ local function open_beside(path)
     return nil, problem
 end
 
+-- Into a device, a pipe with a name, or what a link leads to (/dev/stdout is one): nothing may take
+-- the place of these.
+local function write_through(self, path)
+    local file, problem = io.open(path, "wb")
+    if not file then
+        return nil, file_failure(self, path, problem)
+    end
+    file:setvbuf "no"
+    local ran, done, err = pcall(write_chunks, self, file, path)
+    file:close()
+    if not ran then -- what the script's progress has raised
+        error(done, 0)
+    elseif not done and not self.failure and not self.finished then
+        refuse(self, err)
+    end
+    return done, err
+end
+
 --- Saves the body: into a new file beside `path`, which takes its name once it is complete. On
---- failure what was at `path` stays as it was.
+--- failure what was at `path` stays as it was. Only what isn't a regular file (a device, a pipe
+--- with a name, a link) is written to as it is.
 ---@param path string
 ---@return true? ok, moonwire.Error? err
 function methods:save(path)
@@ -410,6 +430,10 @@ function methods:save(path)
         errors.argument(2, "path", "string", path)
     elseif self.failure then
         return nil, self.failure
+    end
+    local kind = core.path_kind(path)
+    if kind == "other" or kind == "link" then
+        return write_through(self, path)
     end
     local file, problem, name = open_beside(path)
     if not file then

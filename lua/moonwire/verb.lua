@@ -1,6 +1,7 @@
 -- `moonwire get URL` and its siblings: one request, whose answer goes to the terminal, a pipe or a
 -- file. What the arguments mean is in verb/options.lua; lua/moonwire/cli/commands.lua names it.
 local cli = require "moonwire.cli"
+local core = require "moonwire.core"
 local fetch = require "moonwire.verb.fetch"
 local gauges = require "moonwire.verb.gauge"
 local har = require "moonwire.har"
@@ -98,7 +99,7 @@ end
 
 -- As the root task: the exit code, and what to say.
 local function perform(client, options, host)
-    if fetch.is_wanted(options, host) then
+    if fetch.is_wanted(options) then
         return download(client, options, host)
     end
     local ok, response, err = try(client.request, client, options.method, options.url,
@@ -124,13 +125,13 @@ local function check(options, host)
     end
     if path and options.method == "HEAD" then
         return nil, "the answer to head has no body that -o could take"
-    elseif path and path ~= "-" and not fetch.is_wanted(options, host) then
-        local ok, problem = output.check(path, host)
+    elseif path and path ~= "-" and not fetch.is_wanted(options) then
+        local ok, problem = output.check(path)
         if not ok then
             return nil, problem
         end
     end
-    if options.cookies and host.file_type(options.cookies) then
+    if options.cookies and core.path_kind(options.cookies) then
         local count, problems = options.client.cookies:load(options.cookies)
         if not count then
             return nil, problems.message

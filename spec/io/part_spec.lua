@@ -31,12 +31,15 @@ describe("core.path_kind", function()
         os.execute(("cd %s && ln -sf kind link && ln -sf nowhere broken && mkfifo fifo"):format(
             support.quote(dir)))
         assert.equal("file", core.path_kind(path "kind"))
-        assert.equal("file", core.path_kind(path "link"))
+        assert.equal("link", core.path_kind(path "link"))
+        assert.equal("link", core.path_kind(path "broken"))
+        os.execute(("cd %s && ln -sf . here"):format(support.quote(dir)))
+        assert.equal("folder", core.path_kind(path "here"))
         assert.equal("folder", core.path_kind(dir))
         assert.equal("other", core.path_kind(path "fifo"))
         assert.equal("other", core.path_kind "/dev/null")
         for name, expected in pairs {
-            broken = "ENOENT", none = "ENOENT", ["kind/x"] = "ENOTDIR",
+            none = "ENOENT", ["kind/x"] = "ENOTDIR",
         } do
             local kind, code = core.path_kind(path(name))
             assert.is_nil(kind)

@@ -37,12 +37,14 @@ mw_path_look(const char *path, enum mw_path_kind *kind)
 {
     struct stat at;
 
-    if (stat(path, &at) == -1)
+    if (stat(path, &at) == 0 && S_ISDIR(at.st_mode))
+        *kind = MW_PATH_FOLDER;
+    else if (lstat(path, &at) == -1)
         return last_error();
-    if (S_ISREG(at.st_mode))
-        *kind = MW_PATH_FILE;
+    else if (S_ISLNK(at.st_mode))
+        *kind = MW_PATH_LINK;
     else
-        *kind = S_ISDIR(at.st_mode) ? MW_PATH_FOLDER : MW_PATH_OTHER;
+        *kind = S_ISREG(at.st_mode) ? MW_PATH_FILE : MW_PATH_OTHER;
     return MW_OK;
 }
 

@@ -7,11 +7,12 @@
 
 enum mw_path_kind {
     MW_PATH_FILE,
-    MW_PATH_FOLDER,
+    MW_PATH_FOLDER, /* or a link to one */
+    MW_PATH_LINK,   /* to anything else, or to nothing */
     MW_PATH_OTHER
 };
 
-/* What stands at a path, links followed.  Returns MW_OK or a code, ENOENT's
+/* What stands at a path.  Returns MW_OK or a code, ENOENT's
  * where there is nothing. */
 int mw_path_look(const char *path, enum mw_path_kind *kind);
 

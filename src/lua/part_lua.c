@@ -40,11 +40,12 @@ check_size(lua_State *L, int idx)
     return (uint64_t)size;
 }
 
-/* core.path_kind(path) -> "file" | "folder" | "other", or nil and a code */
+/* core.path_kind(path) -> "file" | "folder" | "link" | "other", or nil and a
+ * code */
 static int
 l_path_kind(lua_State *L)
 {
-    static const char *const names[] = {"file", "folder", "other"};
+    static const char *const names[] = {"file", "folder", "link", "other"};
     enum mw_path_kind kind = MW_PATH_OTHER;
     int err = mw_path_look(check_path(L, 1), &kind);
 

@@ -91,9 +91,9 @@ function Folder:close() end
 
 -- Files in the making ----------------------------------------------------------------------------
 
---- What stands at a path, links followed.
+--- What stands at a path; "folder" is also a link to one, "link" one to anything else.
 ---@param path string
----@return "file"|"folder"|"other"|nil kind
+---@return "file"|"folder"|"link"|"other"|nil kind
 ---@return integer? code
 function core.path_kind(path) end
 --- Makes an open file this process's own for as long as it is open.

@@ -104,7 +104,7 @@ end
 function taking.open(job, target)
     local plan = job.plan
     local kind = core.path_kind(target)
-    if kind == "folder" or kind == "other" then
+    if kind == "folder" or kind == "other" or kind == "link" then
         return nil, parts.failure(target, kind == "folder" and "Is a directory"
             or "it is no regular file")
     elseif kind and not plan.overwrites then

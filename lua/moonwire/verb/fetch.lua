@@ -1,18 +1,19 @@
 -- verb/fetch.lua - what --resume and a folder behind -o ask for: a file that is gone on with where
 -- it broke off, or whose name is found out. moonwire.download does it.
 
+local core = require "moonwire.core"
+
 local fetch = {}
 
 local STDERR = 2
 
 --- Whether it is a download that is asked for.
 ---@param options moonwire.verb.Options
----@param host table from src/main.c
 ---@return boolean
-function fetch.is_wanted(options, host)
+function fetch.is_wanted(options)
     local path = options.output
     return options.resume or path ~= nil and path ~= "-" and options.method == "GET"
-        and (path:sub(-1) == "/" or host.file_type(path) == "folder")
+        and (path:sub(-1) == "/" or core.path_kind(path) == "folder")
 end
 
 --- Downloads it.

@@ -1,6 +1,7 @@
 -- verb/output.lua - takes a response to where it was asked to go: the terminal, a pipe, a file.
 -- What it can't write it says; it ends nothing.
 
+local core = require "moonwire.core"
 local moonwire = require "moonwire"
 local screen = require "moonwire.verb.screen"
 
@@ -108,30 +109,8 @@ local function print_body(response, outlook, write)
     return copy(response, write, piece)
 end
 
--- Into a device, a pipe with a name, or what a link leads to (/dev/stdout is one): nothing may take
--- the place of these.
-local function write_to(path, response)
-    local file, problem = io.open(path, "wb")
-    if not file then
-        return 1, "can't write to " .. problem
-    end
-    file:setvbuf "no"
-    local piece, err = response:read()
-    local code = 1
-    if err then
-        problem = tostring(err)
-    else
-        code, problem = copy(response, writer(file, path), piece)
-    end
-    file:close()
-    return code, problem
-end
-
-local function save(path, response, options, host)
-    local kind, gauge = host.file_type(path), options.gauge
-    if kind == "other" or kind == "link" then
-        return write_to(path, response)
-    end
+local function save(path, response, options)
+    local gauge = options.gauge
     if gauge then
         gauge:begin()
     end
@@ -147,14 +126,13 @@ end
 
 --- Whether what -o says can be written to, as far as that is known before.
 ---@param path string
----@param host table from src/main.c
 ---@return boolean ok, string? problem
-function output.check(path, host)
-    local kind, folder = host.file_type(path), path:match "^(.*)/[^/]*$"
+function output.check(path)
+    local kind, folder = core.path_kind(path), path:match "^(.*)/[^/]*$"
     folder = folder == "" and "/" or folder or "."
     if kind == "folder" then
         return false, ("-o %s: that is a folder"):format(path)
-    elseif host.file_type(folder) ~= "folder" then
+    elseif core.path_kind(folder) ~= "folder" then
         return false, ("-o %s: there is no folder %s"):format(path, folder)
     end
     return true
@@ -190,7 +168,7 @@ function output.give(response, options, host, is_refused)
         response:close()
         return 0
     elseif path and path ~= "-" then
-        return save(path, response, options, host)
+        return save(path, response, options)
     end
     local code, problem = print_body(response, outlook, writer(io.stdout, "standard output"))
     response:close()
