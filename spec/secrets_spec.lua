@@ -34,7 +34,21 @@ describe("secrets", function()
                 http.get(url .. "/delay/0?token=TOPSECRET", opts):text()
                 http.get(with_user .. "/redirect/1"):text()
                 http.get(with_user .. "/status/503", { retry = { attempts = 2, base = 0 } })
+                local auth = require "moonwire.auth"
+                local client = http.client { cookies = true, auth = auth.digest("me", "TOPSECRET") }
+                client:get(url .. "/digest-auth/auth/me/other"):text()
+                client:get(url .. "/headers", { auth = auth.bearer "TOPSECRET" }):discard()
+                client:get(url .. "/cookies/set?token=TOPSECRET", { redirect = false }):discard()
+                client:get(url .. "/uuid", { cookies = { b = "TOPSECRET" } }):discard()
+                client:close()
             end)
+            for _, proxy in ipairs { "http://me:TOPSECRET@127.0.0.1:1",
+                "socks5://me:TOPSECRET@127.0.0.1:1", (url:gsub("//", "//me:TOPSECRET@")) } do
+                local client = http.client { proxy = proxy }
+                print(select(2, client:get("https://h.test/")))
+                print(client:metrics(), next(client:stats().origins))
+                client:close()
+            end
             for _, where in ipairs { "http://me:TOPSECRET@127.0.0.1:1/?key=TOPSECRET",
                 with_user .. "/delay/1?token=TOPSECRET" } do
                 opts.timeout = 0.05
