@@ -240,7 +240,7 @@ function methods:text()
     return (text:gsub('"' .. EMPTY:gsub("%p", "%%%0"):gsub("/", "\\/") .. '"', "[]"))
 end
 
---- Writes the archive: into a new file, which takes the name once it is whole.
+--- Writes the archive, whole or not at all; its mode is 0600.
 ---@param path string
 ---@return true? ok, moonwire.Error? err
 function methods:save(path)
@@ -249,26 +249,9 @@ function methods:save(path)
     if not text then
         return nil, err
     end
-    local name = path .. ".new"
-    local file, problem = io.open(name, "wb")
-    local done = file
-    if file then
-        done, problem = file:write(text, "\n")
-        local closed, why = file:close()
-        if not closed then
-            done, problem = nil, why
-        end
-        if done then
-            done, problem = os.rename(name, path)
-        end
-        if not done then
-            os.remove(name)
-        end
-    end
+    local done, code = core.replace_file(path, text .. "\n")
     if not done then
-        return nil, errors.new {
-            kind = "system", message = ("the archive can't be written: %s"):format(problem),
-        }
+        return nil, errors.from_code(code, nil, ("the archive can't be written: %s"):format(path))
     end
     return true
 end

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
@@ -27,8 +28,27 @@ write_all(int fd, const char *data, size_t len)
     return MW_OK;
 }
 
-int
-mw_file_replace(const char *path, const char *data, size_t len)
+/* The path of what is to be replaced, which the caller frees: free(). */
+static int
+find_place(const char *path, char **place)
+{
+    struct stat at;
+
+    if (lstat(path, &at) == -1 || !S_ISLNK(at.st_mode))
+        *place = strdup(path);
+    else
+        *place = realpath(path, NULL);
+    if (*place == NULL)
+        return mw_err_from_errno(errno);
+    if (stat(*place, &at) == 0 && !S_ISREG(at.st_mode)) {
+        free(*place);
+        return S_ISDIR(at.st_mode) ? mw_err_from_errno(EISDIR) : MW_EINVAL;
+    }
+    return MW_OK;
+}
+
+static int
+replace(const char *path, const char *data, size_t len)
 {
     static const char end[] = ".XXXXXX";
     size_t path_len = strlen(path);
@@ -55,5 +75,18 @@ mw_file_replace(const char *path, const char *data, size_t len)
 
 done:
     mw_alloc_free(name);
+    return err;
+}
+
+int
+mw_file_replace(const char *path, const char *data, size_t len)
+{
+    char *place;
+    int err = find_place(path, &place);
+
+    if (err != MW_OK)
+        return err;
+    err = replace(place, data, len);
+    free(place);
     return err;
 }

@@ -4,6 +4,7 @@
 local decoding = require "moonwire.response.decoding"
 local errors = require "moonwire.error"
 local failure = require "moonwire.connection.failure"
+local pulling = require "moonwire.response.pulling"
 local requests = require "moonwire.request"
 local responses = require "moonwire.response"
 
@@ -59,26 +60,8 @@ function methods:pull(response, max)
     return chunk
 end
 
-function methods:pull_nothing(response)
-    local chunk, err
-    repeat
-        chunk, err = self:pull(response)
-    until not chunk
-    return nil, err
-end
-
-function methods:pull_to_file(response, file)
-    while true do
-        local chunk, err = self:pull(response)
-        if not chunk then
-            return nil, err
-        end
-        local ok, problem = file:write(chunk)
-        if not ok then
-            return nil, errors.new { kind = "system", phase = "body", message = problem }, "file"
-        end
-    end
-end
+methods.pull_nothing = pulling.nothing
+methods.pull_to_file = pulling.to_file
 
 function methods:remaining()
     return self.left

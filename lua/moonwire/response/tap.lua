@@ -1,7 +1,7 @@
 -- response/tap.lua - shows the bytes of a response's body, as they came, to somebody else beside
 -- its reader: a cache, a recording. It reads nothing that the reader doesn't ask for.
 
-local errors = require "moonwire.error"
+local pulling = require "moonwire.response.pulling"
 
 -- What such a response has in place of its connection.
 ---@class moonwire.response.Tap
@@ -29,26 +29,8 @@ function methods:pull(response, max)
     return nil, err
 end
 
-function methods:pull_nothing(response)
-    local chunk, err
-    repeat
-        chunk, err = self:pull(response)
-    until not chunk
-    return nil, err
-end
-
-function methods:pull_to_file(response, file)
-    while true do
-        local chunk, err = self:pull(response)
-        if not chunk then
-            return nil, err
-        end
-        local ok, problem = file:write(chunk)
-        if not ok then
-            return nil, errors.new { kind = "system", phase = "body", message = problem }, "file"
-        end
-    end
-end
+methods.pull_nothing = pulling.nothing
+methods.pull_to_file = pulling.to_file
 
 function methods:remaining()
     return self.inner:remaining()

@@ -2,6 +2,7 @@
 -- what of them is left out as secret. It sends nothing.
 
 local base64 = require "moonwire.base64"
+local core = require "moonwire.core"
 local json = require "moonwire.json"
 local secrets = require "moonwire.secrets"
 
@@ -131,22 +132,9 @@ function tape.write(path, exchanges)
     end
     local text = ('{"moonwire_cassette": %d, "exchanges": [\n%s\n]}\n'):format(VERSION,
         table.concat(list, ",\n"))
-    local name = path .. ".new"
-    local file, problem = io.open(name, "wb")
-    local done = file
-    if file then
-        done, problem = file:write(text)
-        local closed, why = file:close()
-        if not closed then
-            done, problem = nil, why
-        end
-        if done then
-            done, problem = os.rename(name, path)
-        end
-    end
+    local done, code = core.replace_file(path, text)
     if not done then
-        os.remove(name)
-        error(("the cassette %s can't be written: %s"):format(path, problem), 0)
+        error(("the cassette %s can't be written: %s"):format(path, core.error_text(code)), 0)
     end
 end
 
