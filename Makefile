@@ -268,6 +268,12 @@ differential:
 	@LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;$(LUA_PATH);" MOONWIRE_ROOT="$(CURDIR)" \
 	    MOONWIRE_BUILD="$(call here,$(BUILD))" $(LUAJIT) tools/differential.lua
 
+# The page that is made of the annotations.
+.PHONY: reference
+reference:
+	@LUA_PATH="./?.lua;;" $(LUAJIT) tools/reference.lua >docs/reference.md.new || { rm -f docs/reference.md.new; exit 1; }
+	@mv docs/reference.md.new docs/reference.md
+
 # `make test` runs this too; with SEED=n it is that seed alone, told step by step
 SEEDS := 20000
 SEED :=

@@ -31,7 +31,7 @@ local function failure(message)
     return nil, errors.new { kind = "body", phase = "write", message = message }
 end
 
---- Starts to read the body.
+--- For connections: starts to read the body.
 ---@return moonwire.BodyReader? reader, moonwire.Error? err
 function methods:open()
     if self.text then

@@ -78,6 +78,7 @@ function methods:close()
     end
 end
 
+--- Whether it was closed; there may be values in it still.
 ---@return boolean
 function methods:is_closed()
     return self.closed

@@ -207,7 +207,7 @@ end
 ---@field json any the body as JSON
 ---@field form table? the body as a form
 ---@field multipart table? the body as a form with files: see moonwire.body
----@field timeout number|table|nil seconds; or {total, connect, tls, headers, idle, pool, expect}
+---@field timeout number|moonwire.Timeouts|nil seconds, a number is for all of it
 ---@field expect boolean|integer|nil ask the server before the body is sent: always, or from so
 ---  many bytes on
 ---@field upgrade string? protocols to offer: see response:upgrade()
@@ -234,12 +234,14 @@ end
 ---@field proxy string|moonwire.ProxyOptions|false|nil "http://user:password@host:port", or https,
 ---  socks5, socks5h; "environment": those of http_proxy and its like, the default but inside nginx
 ---  and C programs; false: none
+---@field traceparent boolean|string|nil|fun(request: moonwire.Request): string? W3C Trace Context:
+---  true, the trace to go on with, or a function that gives one
 ---@field on_informational fun(status: integer, headers: moonwire.core.Headers)?
 ---@field progress fun(received: integer, total: integer?)?
 ---@field upload_progress fun(sent: integer, total: integer?)? as the body goes out: from the start
 ---  once more where the request is sent again
 
---- Each returns as soon as the head of the response is there.
+--- Sends a GET request and returns as soon as the head of the response is there.
 ---@param url string behind the base URL, unless it is absolute
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response
@@ -249,6 +251,7 @@ function methods:get(url, opts)
     return response, err
 end
 
+--- The same with HEAD.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -257,6 +260,7 @@ function methods:head(url, opts)
     return response, err
 end
 
+--- The same with POST.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -265,6 +269,7 @@ function methods:post(url, opts)
     return response, err
 end
 
+--- The same with PUT.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -273,6 +278,7 @@ function methods:put(url, opts)
     return response, err
 end
 
+--- The same with PATCH.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -281,6 +287,7 @@ function methods:patch(url, opts)
     return response, err
 end
 
+--- The same with DELETE.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -289,6 +296,7 @@ function methods:delete(url, opts)
     return response, err
 end
 
+--- The same with OPTIONS.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -443,14 +451,14 @@ local client = {}
 ---@class moonwire.ClientOptions
 ---@field base_url string? what relative URLs are put behind
 ---@field headers table|moonwire.core.Headers|nil sent with each request that has none of that name
----@field timeout number|table|nil as for a request
+---@field timeout number|moonwire.Timeouts|nil as for a request
 ---@field max_body integer?
 ---@field unix_socket string?
 ---@field resolve table<string, string[]>? as for a request, like the next two
 ---@field on_resolve (fun(host: string, addresses: moonwire.net.Address[]): any, string?)?
 ---@field local_address string?
 ---@field proxy string|moonwire.ProxyOptions|false|nil as for a request
----@field pool table? limits of moonwire.pool
+---@field pool moonwire.PoolLimits?
 ---@field expect boolean|integer|nil as for a request
 ---@field auth moonwire.AuthOption|nil as for a request; for every origin that its script asks
 ---@field redirect boolean|integer|moonwire.RedirectOptions|nil as for a request
@@ -461,7 +469,8 @@ local client = {}
 ---@field compress "gzip"|"deflate"|"br"|"zstd"|false|nil
 ---@field cache boolean|moonwire.Cache|nil keeps responses: true for 32 MiB of memory
 ---@field tls moonwire.TlsOptions? for https: who is trusted, what is shown
----@field limits table? on what a peer may send: {head_bytes, header_count, chunk_overhead, ...}
+---@field traceparent boolean|string|nil|fun(request: moonwire.Request): string? as for a request
+---@field limits moonwire.PeerLimits?
 ---@field compat {obs_fold: boolean?}? what is taken from a peer although it is wrong: obs_fold, a
 ---  field over several lines, which are joined by a space; never one that frames the message
 

@@ -32,7 +32,7 @@ local NO_OPTIONS = {}
 local EAGAIN = core.EAGAIN
 
 ---@class moonwire.connection.Options
----@field limits table? of the codec: head_bytes, header_count, ...
+---@field limits moonwire.PeerLimits?
 ---@field compat {obs_fold: boolean?}? of the codec
 ---@field origin string? "http://host:port", for whoever keeps connections
 ---@field on_idle fun(connection: moonwire.Connection)? an exchange is over and another may begin

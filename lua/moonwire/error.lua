@@ -90,7 +90,7 @@ local function kind_of(code, name, errno, phase)
     return "system"
 end
 
---- Makes an error value out of a code of the C core.
+--- For moonwire's own parts: makes an error value out of a code of the C core.
 ---@param code integer below 0
 ---@param phase string? where in the exchange it happened
 ---@param prefix string? what was being done: "connecting to 127.0.0.1:80"
@@ -120,7 +120,8 @@ local function describe(value, expected)
     return type(value)
 end
 
---- Raises what the programmer did wrong: "bad argument 'url' (string expected, got nil)".
+--- For moonwire's own parts: raises what the programmer did wrong, such as "bad argument 'url'
+--- (string expected, got nil)".
 ---@param level integer as for error(): 1 the function that calls this one, 2 its caller
 ---@param name string of the argument
 ---@param expected string what it should have been
@@ -130,7 +131,7 @@ function errors.argument(level, name, expected, value)
     error(("bad argument '%s' (%s expected, got %s)"):format(name, expected, got), level + 1)
 end
 
---- Raises unless the value has the type.
+--- For moonwire's own parts: raises unless the value has the type.
 ---@param level integer as for error(): 1 the function that calls this one, 2 its caller
 ---@param name string of the argument
 ---@param expected string "number", "string", "table", "function" (anything callable) …
@@ -148,8 +149,9 @@ function errors.check(level, name, expected, value)
     errors.argument(level + 1, name, expected, value) -- no tail call: it counts levels
 end
 
---- The handler for xpcall at the edge of a task or scope: notes where an error came from, once.
---- An error value gets the field `traceback`, a string the traceback's lines; others stay.
+--- For moonwire's own parts: the handler for xpcall at the edge of a task or scope, which notes
+--- where an error came from, once. An error value gets the field `traceback`, a string the
+--- traceback's lines; others stay.
 ---@param value any what was raised
 ---@return any value
 function errors.handler(value)

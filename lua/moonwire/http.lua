@@ -37,6 +37,7 @@ function http.get(url, opts)
     return http.default():get(url, opts)
 end
 
+--- The same with HEAD.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -44,6 +45,7 @@ function http.head(url, opts)
     return http.default():head(url, opts)
 end
 
+--- The same with POST.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -51,6 +53,7 @@ function http.post(url, opts)
     return http.default():post(url, opts)
 end
 
+--- The same with PUT.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -58,6 +61,7 @@ function http.put(url, opts)
     return http.default():put(url, opts)
 end
 
+--- The same with PATCH.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -65,6 +69,7 @@ function http.patch(url, opts)
     return http.default():patch(url, opts)
 end
 
+--- The same with DELETE.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err
@@ -72,6 +77,7 @@ function http.delete(url, opts)
     return http.default():delete(url, opts)
 end
 
+--- The same with OPTIONS.
 ---@param url string
 ---@param opts moonwire.RequestOptions?
 ---@return moonwire.Response? response, moonwire.Error? err

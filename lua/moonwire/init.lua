@@ -10,7 +10,7 @@ local signal = require "moonwire.signal"
 local version = require "moonwire.version"
 
 local moonwire = {
-    version = version,
+    version = version, --- such as "0.1.0"
     run = scope.run,
     spawn = scope.spawn,
     scope = scope.open,

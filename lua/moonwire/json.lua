@@ -45,7 +45,8 @@ end
 
 --- Reads JSON.
 ---@param text string
----@return any value M.null for null, moonwire.Error? err kind "protocol"
+---@return any value json.null for null
+---@return moonwire.Error? err kind "protocol"
 function M.decode(text)
     if not codec then
         return missing()

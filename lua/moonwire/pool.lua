@@ -52,7 +52,7 @@ local function spread_evenly()
 end
 
 --- Makes a pool. Limits that are not given keep their defaults; an unknown one raises.
----@param limits table?
+---@param limits moonwire.PoolLimits?
 ---@param random (fun(): number)? from 0 to 1, for the jitter of max_age
 ---@return moonwire.Pool
 function pool.new(limits, random)

@@ -113,7 +113,7 @@ function M.is(value)
     return getmetatable(value) == Request
 end
 
---- The fields of a request for those that send it; they only read them.
+--- For those that send it: the fields of a request, which they only read.
 ---@param request moonwire.Request
 ---@return table? data nil: not a request
 function M.data(request)
@@ -234,7 +234,7 @@ local function serialise(data, framing, level)
     return head
 end
 
---- The head of a request whose body has told its length only now.
+--- For those that send it: the head of a request whose body has told its length only now.
 ---@param data table of M.data
 ---@param length integer?
 ---@return moonwire.core.RequestHead

@@ -113,6 +113,8 @@ end
 --- connect("unix:/path", options), know of neither.
 ---@param options table|string scheme, host, port, pool, pool_size, backlog, proxy_opts, ssl_verify,
 ---  ssl_server_name, ssl_client_cert, ssl_client_priv_key, ssl_trusted_certificate
+---@param port integer|table|nil of the old form
+---@param more table? of the old form: pool, pool_size, backlog
 ---@return integer? ok, string? problem, moonwire.Error? err
 function methods:connect(options, port, more)
     check_self(self, 2)
@@ -132,6 +134,7 @@ end
 ---@param session false|nil
 ---@param host string whom the certificate must name
 ---@param verify boolean? false: take any certificate
+---@param send_status_req nil is refused
 ---@return true? ok, string? problem, moonwire.Error? err
 function methods:ssl_handshake(session, host, verify, send_status_req)
     check_self(self, 2)
@@ -344,6 +347,7 @@ end
 
 --- A reader of the body that the host's client sends, fit for the body of request().
 ---@param size integer? of its pieces; 65536
+---@param socket nil is refused
 ---@return (fun(max: integer?): string?, string?)? reader nil without a problem: there is no body
 ---@return string? problem, moonwire.Error? err
 function methods:get_client_body_reader(size, socket)

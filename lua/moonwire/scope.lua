@@ -112,26 +112,26 @@ function methods:cancel()
     cancel(self)
 end
 
---- Cancels what one thread does inside this scope, but not the scope.
+--- For moonwire's own parts: cancels what one thread does inside this scope, but not the scope.
 ---@param target moonwire.Thread
 function methods:cancel_within(target)
     cancel_thread(target, self)
 end
 
---- Has an object closed when the scope ends.
+--- For moonwire's own parts: has an object closed when the scope ends.
 ---@param object {close: fun(self)}
 function methods:on_end(object)
     self.closers = self.closers or {}
     self.closers[object] = true
 end
 
---- Takes an object back from on_end: it was closed before.
+--- For moonwire's own parts: takes an object back from on_end: it was closed before.
 ---@param object {close: fun(self)}
 function methods:forget_end(object)
     self.closers[object] = nil
 end
 
---- Told by a task of the scope that it has ended.
+--- For moonwire's own parts: told by a task of the scope that it has ended.
 ---@param child moonwire.Task
 ---@param failed boolean
 ---@param value any what it raised

@@ -18,21 +18,21 @@ local function printable(text)
     return (text:gsub("[%z\1-\8\10-\31\127]", "?"))
 end
 
---- Writes one line down.
+--- For moonwire's own parts: writes one line down.
 ---@param mark string "*", ">" or "<"
 ---@param text string
 function methods:line(mark, text)
     self.write((text == "" and mark or mark .. " " .. printable(text)) .. "\n")
 end
 
---- Notes what happened to a connection.
+--- For moonwire's own parts: notes what happened to a connection.
 ---@param format string
 ---@param ... any
 function methods:note(format, ...)
     self:line("*", format:format(...))
 end
 
---- Writes a request head down.
+--- For moonwire's own parts: writes a request head down.
 ---@param bytes string as it is sent
 function methods:request(bytes)
     for line in bytes:gmatch "([^\r\n]*)\r\n" do
@@ -41,7 +41,7 @@ function methods:request(bytes)
     end
 end
 
---- Writes a response head down.
+--- For moonwire's own parts: writes a response head down.
 ---@param status integer
 ---@param reason string
 ---@param version string
@@ -88,7 +88,7 @@ function M.disable()
     core.state.trace = nil
 end
 
---- Turns it on where the environment says MOONWIRE_TRACE=1.
+--- For moonwire's own parts: turns it on where the environment says MOONWIRE_TRACE=1.
 function M.from_environment()
     local value = os.getenv "MOONWIRE_TRACE"
     if value and value ~= "" and value ~= "0" then

@@ -1,5 +1,6 @@
 -- The LuaCATS annotations say what is there: names, parameters and types, read as text and compared
--- with the code and with the C module. It knows the parts of the language that moonwire uses.
+-- with the code and with the C module.
+local annotations = require "tools.annotations"
 local core = require "moonwire.core"
 local support = require "spec.support"
 
@@ -12,81 +13,21 @@ end
 local PUBLIC = [[init http request headers body cookies net connection client response url scope
     task channel semaphore signal error pool auth download progress testing/mock testing/server]]
 
--- Every annotated declaration of a file: {name, params, documented, public, line}.
-local function read(path)
-    local file = assert(io.open(path))
-    local found = { functions = {}, classes = {}, types = {} }
-    local block, number = {}, 0
-    for line in file:lines() do
-        number = number + 1
-        local tag, rest = line:match "^%-%-%-%s*@([%w]+)%s*(.*)"
-        if line:match "^%-%-%-" then
-            block.any = true
-            if tag == "class" then
-                local name, parents = rest:match "^([%w_.]+)%s*:?%s*([^@]*)"
-                found.classes[#found.classes + 1] = name
-                block.class = name
-                found.types[#found.types + 1] = { text = parents:match "^[%w_.]*", line = number }
-            elseif tag == "alias" then
-                found.classes[#found.classes + 1] = rest:match "^[%w_.]+"
-            elseif tag == "field" then
-                local text = rest:gsub("^private ", ""):gsub("^package ", "")
-                found.types[#found.types + 1] = { text = text:match "^%S+%s+(.*)", line = number }
-            elseif tag == "param" then
-                local name, text = rest:match "^([%w_.]+)%??%s+(.*)"
-                block[#block + 1] = { name = name, line = number }
-                found.types[#found.types + 1] = { text = text, line = number }
-            elseif tag == "return" or tag == "type" then
-                found.types[#found.types + 1] = { text = rest, line = number }
-            end
-        else
-            local object, separator, name, params =
-                line:match "^function ([%w_]+)([.:])([%w_]+)%(([^)]*)%)"
-            if object then
-                found.functions[#found.functions + 1] = { object = object, name = name,
-                    method = separator == ":", params = params, block = block, line = number }
-            end
-            local variable = block.class and line:match "^local ([%w_]+) ="
-            if variable then
-                found.classes[variable] = block.class
-            end
-            block = {}
+-- All types that stand in a file's annotations: {type, names, line}.
+local function types_in(file)
+    local list = {}
+    local function take(entries)
+        for _, entry in ipairs(entries) do
+            list[#list + 1] = entry
         end
     end
-    file:close()
-    return found
-end
-
--- The names in a type, which ends where words for people begin.
-local function type_names(text)
-    local names, depth, i = {}, 0, 1
-    text = text:gsub('"[^"]*"', "string")
-    while i <= #text do
-        local char = text:sub(i, i)
-        local word = text:match("^[%a_][%w_.%-]*%*?", i)
-        if word then
-            local after = text:match("^%??%s*:", i + #word)
-            if word ~= "fun" and not (after and depth > 0) then
-                names[#names + 1] = word
-            end
-            i = i + #word
-            if depth == 0 and text:match("^[%]%[?]*%s", i) and not text:match("^[^%s]*%s*|", i)
-                and not text:match("^[%]%[?]*%s*,", i) then
-                break
-            end
-        else
-            if char:match "[({<]" then
-                depth = depth + 1
-            elseif char:match "[)}>]" then
-                depth = depth - 1
-                if depth == 0 and text:match("^[%]%[?]*%s+[%a_]", i + 1) then
-                    break
-                end
-            end
-            i = i + 1
-        end
+    for _, block in ipairs(file.blocks) do
+        take(block.params)
+        take(block.fields)
+        take(block.returns)
+        list[#list + 1] = block.alias or block.of or block.overload
     end
-    return names
+    return list
 end
 
 local paths, files, defined = {}, {}, {}
@@ -94,9 +35,12 @@ for path in io.popen(("find %s/lua -name '*.lua' | LC_ALL=C sort")
     :format(support.quote(support.root))):lines() do
     local short = path:sub(#support.root + 2)
     paths[#paths + 1] = short
-    files[short] = read(path)
-    for _, name in ipairs(files[short].classes) do
-        defined[name] = true
+    files[short] = annotations.read(path)
+    for _, class in ipairs(files[short].classes) do
+        defined[class.name] = true
+    end
+    for _, alias in ipairs(files[short].aliases) do
+        defined[alias.name] = true
     end
 end
 
@@ -110,10 +54,10 @@ describe("the annotations", function()
         for _, path in ipairs(paths) do
             for _, f in ipairs(files[path].functions) do
                 local real = {}
-                for name in f.params:gmatch "[%w_.]+" do
+                for _, name in ipairs(f.params) do
                     real[name] = true
                 end
-                for _, param in ipairs(f.block) do
+                for _, param in ipairs(f.block and f.block.params or {}) do
                     seen = seen + 1
                     if not real[param.name] then
                         wrong[#wrong + 1] = ("%s:%d: %s has no parameter %s"):format(path,
@@ -129,14 +73,20 @@ describe("the annotations", function()
     it("name types that are defined somewhere", function()
         local wrong, seen = {}, 0
         for _, path in ipairs(paths) do
-            for _, type in ipairs(files[path].types) do
-                for _, name in ipairs(type_names(type.text or "")) do
+            for _, entry in ipairs(types_in(files[path])) do
+                if not entry.type then
+                    wrong[#wrong + 1] = ("%s:%d: this is no type"):format(path, entry.line)
+                end
+                for _, name in ipairs(entry.names) do
                     seen = seen + 1
-                    if name:find("moonwire", 1, true) and not defined[name] then
-                        wrong[#wrong + 1] = ("%s:%d: %s"):format(path, type.line, name)
-                    elseif not name:find("moonwire", 1, true) and not BUILTIN[name] then
-                        wrong[#wrong + 1] = ("%s:%d: %s"):format(path, type.line, name)
+                    if not defined[name] and not BUILTIN[name] then
+                        wrong[#wrong + 1] = ("%s:%d: %s"):format(path, entry.line, name)
                     end
+                end
+            end
+            for _, class in ipairs(files[path].classes) do
+                if class.parent and not defined[class.parent] then
+                    wrong[#wrong + 1] = ("%s:%d: %s"):format(path, class.line, class.parent)
                 end
             end
         end
@@ -150,7 +100,7 @@ describe("the annotations", function()
             local path = "lua/moonwire/" .. module .. ".lua"
             for _, f in ipairs(files[path].functions) do
                 seen = seen + 1
-                if not f.block.any and not f.name:find "^__" then
+                if not f.block and not f.name:find "^__" then
                     wrong[#wrong + 1] = ("%s:%d: %s"):format(path, f.line, f.name)
                 end
             end
@@ -196,8 +146,8 @@ describe("the annotations", function()
     it("of the C classes say exactly what they have", function()
         local file = files["lua/moonwire/_meta/core.lua"]
         local wrong, count = {}, 0
-        for variable, class in pairs(file.classes) do
-            if type(variable) == "string" and variable ~= "core" then
+        for variable, class in pairs(file.class_of) do
+            if variable ~= "core" then
                 local methods, names = {}, described(file, variable)
                 for name in pairs(methods_of(class)) do
                     methods[name] = true

@@ -327,7 +327,7 @@ function Tcp:is_closed() end
 function Tcp:peer() end
 ---@return string? address, integer? port, string? family
 function Tcp:name() end
----@return integer fd, or -1
+---@return integer fd -1 when it is closed
 function Tcp:fd() end
 
 -- TLS --------------------------------------------------------------------------------------------
@@ -403,23 +403,37 @@ function Dns:close() end
 local Headers = {}
 ---@return moonwire.core.Headers
 function core.headers() end
----@return string? value the first one
+--- The first value of that name.
+---@param name string
+---@return string?
 function Headers:get(name) end
----@return string[] values
+--- All values of that name, in their order.
+---@param name string
+---@return string[]
 function Headers:get_all(name) end
 --- Appends. Raises on a bad name or value (a number is taken as its string).
+---@param name string
+---@param value string|number
 function Headers:add(name, value) end
---- Replaces all fields of that name by one.
+--- Replaces all fields of that name by one. Raises as add does.
+---@param name string
+---@param value string|number
 function Headers:set(name, value) end
+--- Takes all fields of that name away.
+---@param name string
 ---@return integer removed how many
 function Headers:remove(name) end
+--- Whether there is a field of that name.
+---@param name string
 ---@return boolean
 function Headers:has(name) end
---- for name, value in h:each() do
+--- for name, value in h:each() do: all fields in their order.
 ---@return fun(): string?, string?
 function Headers:each() end
+--- How many fields there are.
 ---@return integer
 function Headers:count() end
+--- A list of its own with the same fields.
 ---@return moonwire.core.Headers
 function Headers:copy() end
 

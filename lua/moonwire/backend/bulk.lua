@@ -42,7 +42,8 @@ local function pass(self, h1, deadline, step, ...)
     end
 end
 
---- Reads as fill does, but what comes of a body may be dropped: the codec only counts it.
+--- For connections: reads as fill does, but what comes of a body may be dropped: the codec only
+--- counts it.
 ---@param h1 moonwire.core.H1 it must have said "need_data"
 ---@param deadline number?
 ---@return integer? n
@@ -51,7 +52,7 @@ function methods:skip(h1, deadline)
     return pass(self, h1, deadline, self.core.skip)
 end
 
---- Reads as fill does, but what comes of a body may be written to a file at once.
+--- For connections: reads as fill does, but what comes of a body may be written to a file at once.
 ---@param h1 moonwire.core.H1 it must have said "need_data"
 ---@param deadline number?
 ---@param file file*
@@ -62,13 +63,14 @@ function methods:save(h1, deadline, file)
     return pass(self, h1, deadline, self.core.save, file)
 end
 
---- Whether flush_file can be called.
+--- For connections: whether flush_file can be called.
 ---@return boolean
 function methods:sends_files()
     return self.core.send_file ~= nil
 end
 
---- As flush, where the codec has been told of bytes that come out of a file (h1:send_past).
+--- For connections: as flush, where the codec has been told of bytes that come out of a file
+--- (h1:send_past).
 ---@param h1 moonwire.core.H1
 ---@param source {file: file*, offset: integer} its offset moves on
 ---@param deadline number?

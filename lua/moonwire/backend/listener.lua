@@ -48,6 +48,7 @@ function methods:close()
     self.core:close()
 end
 
+--- Whether it was closed.
 ---@return boolean
 function methods:is_closed()
     return self.core:is_closed()

@@ -13,7 +13,7 @@ local STIRRED = core.STIRRED
 local huge, min = math.huge, math.min
 local CHUNK = 65536
 
---- Deadlines are absolute times of backend:now(), math.huge when not given. A second waiter in the
+--- Deadlines are absolute times of moonwire.now(), math.huge when not given. A second waiter in the
 --- same direction raises. On a closed stream every method gives nil and an error (kind "closed").
 ---@class moonwire.Stream
 ---@field backend moonwire.Backend
@@ -115,7 +115,7 @@ function methods:read(max, deadline)
     return read_error(self, code)
 end
 
---- Reads what is there already and never waits.
+--- For connections: reads what is there already and never waits.
 ---@param max integer?
 ---@return string? bytes "": nothing is there now; nil at the end of the stream
 ---@return moonwire.Error? err
@@ -138,7 +138,7 @@ function methods:read_now(max)
     return read_error(self, code)
 end
 
---- Puts bytes back: they are what is read next.
+--- For connections: puts bytes back: they are what is read next.
 ---@param bytes string
 function methods:unread(bytes)
     errors.check(2, "bytes", "string", bytes)
@@ -249,8 +249,8 @@ function methods:write(data, deadline)
     return true
 end
 
---- Sends a request that goes out whole, as far as that is possible at once, unless something
---- stands against it.
+--- For connections: sends a request that goes out whole, as far as that is possible at once, unless
+--- something stands against it.
 ---@param h1 moonwire.core.H1 ready for a request
 ---@param head moonwire.core.RequestHead
 ---@param text string? its body
@@ -275,7 +275,7 @@ function methods:ask(h1, head, text, co, limit, at)
     return code, now
 end
 
---- Reads once, and gives what that is of a response: see H1:next_answer.
+--- For connections: reads once, and gives what that is of a response: see H1:next_answer.
 ---@param h1 moonwire.core.H1 it must have said "need_data", or have been asked
 ---@param deadline number?
 ---@param asked number? the time, for who has just asked: the answer can't be there yet
@@ -309,14 +309,15 @@ function methods:answer(h1, deadline, asked, ends)
     return nil, err, "stream"
 end
 
---- Ends an exchange: see H1:finish. When another may follow, watch() is as it was before.
+--- For connections: ends an exchange: see H1:finish. When another may follow, watch() is as it was
+--- before.
 ---@param h1 moonwire.core.H1
 ---@return boolean reusable, number|string|nil timeout_or_reason, integer? max
 function methods:finish(h1)
     return self.steps:finish(h1)
 end
 
---- Reads once, straight into a codec.
+--- For connections: reads once, straight into a codec.
 ---@param h1 moonwire.core.H1 it must have said "need_data"
 ---@param deadline number?
 ---@return integer? n bytes; nil without an error: the stream ended, and h1:feed_eof() was called
@@ -345,7 +346,7 @@ function methods:fill(h1, deadline)
     return read_error(self, code)
 end
 
---- Sends all that a codec has to say, waiting as needed.
+--- For connections: sends all that a codec has to say, waiting as needed.
 ---@param h1 moonwire.core.H1
 ---@param deadline number?
 ---@param idle number? seconds that the peer may take nothing
@@ -372,7 +373,7 @@ function methods:flush(h1, deadline, idle, on_wait)
     end
 end
 
---- Sends what a codec has to say as far as that is possible at once.
+--- For connections: sends what a codec has to say as far as that is possible at once.
 ---@param h1 moonwire.core.H1
 ---@return boolean? done false: some of it is still to be sent (flush does that)
 ---@return moonwire.Error? err
@@ -425,13 +426,15 @@ function methods:close()
     self.core:close()
 end
 
+--- Whether this side has closed it.
 ---@return boolean
 function methods:is_closed()
     return self.core:is_closed()
 end
 
---- Where the host keeps idle connections (capability pool_owned_by_host): gives it this one, under
---- the name it was opened with. For us the stream is closed then, whatever comes back.
+--- For connections: where the host keeps idle connections (capability pool_owned_by_host): gives it
+--- this one, under the name it was opened with. For us the stream is closed then, whatever comes
+--- back.
 ---@param seconds number how long it may stay unused
 ---@return true? ok
 ---@return moonwire.Error? err it wasn't fit to be kept
@@ -450,26 +453,27 @@ function methods:keep(seconds)
     return nil, errors.from_code(code, nil, "keeping the connection to " .. self.label)
 end
 
---- How often its connection was taken out of the host's pool: 0 for a new one.
+--- For connections: how often its connection was taken out of the host's pool: 0 for a new one.
 ---@return integer
 function methods:reused_times()
     return self.core.reused_times and self.core:reused_times() or 0
 end
 
---- Whether a task waits to read from it.
+--- For connections: whether a task waits to read from it.
 ---@return boolean
 function methods:has_reader()
     return self.reading
 end
 
---- Whether there is nothing to read and no end: fit for another request.
+--- For connections: whether there is nothing to read and no end: fit for another request.
 ---@return boolean
 function methods:is_quiet()
     return self.buffer == "" and self.core:is_quiet()
 end
 
---- Has `call(argument)` run in a thread of its own, once, when there is something to read, or the
---- end, while nobody waits to read. A wait to read, a byte written and close take that back.
+--- For connections: has `call(argument)` run in a thread of its own, once, when there is something
+--- to read, or the end, while nobody waits to read. A wait to read, a byte written and close take
+--- that back.
 ---@param call fun(argument: any)
 ---@param argument any
 function methods:watch(call, argument)

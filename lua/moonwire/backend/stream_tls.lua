@@ -98,7 +98,7 @@ function methods:accept_tls(opts, deadline)
     return ok, problem
 end
 
---- About its TLS: what is spoken.
+--- For connections: about its TLS: what is spoken.
 ---@return moonwire.TlsInfo? info nil without TLS
 function methods:tls_info()
     return self.tls

@@ -14,6 +14,25 @@ local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local options = {}
 
+--- Seconds, each above 0. A table of a request says what is different from its client's.
+---@class moonwire.Timeouts
+---@field total number? for all of a request, names and the body's last byte included; none
+---@field pool number? waiting for a free connection; none
+---@field connect number? names and connecting: 10
+---@field tls number? the handshake: 10
+---@field headers number? from the request's last byte to the response's head: 60
+---@field idle number? no byte taken or given by a peer that we wait for: 30
+---@field expect number? waiting for a 100 before the body goes: 1
+
+--- What a peer may send.
+---@class moonwire.PeerLimits
+---@field head_bytes integer? of a response's head with all 1xx heads before it: 64 KiB
+---@field header_count integer? fields in them: 256
+---@field informational integer? 1xx heads before a response: 32
+---@field trailer_bytes integer? 16 KiB
+---@field trailer_count integer? fields: 64
+---@field chunk_overhead integer? framing of chunks beyond the body's half: 16 KiB
+
 -- Seconds; what has no default never ends by itself.
 local TIMEOUTS = { connect = 10, tls = 10, headers = 60, idle = 30, expect = 1 }
 local TIMEOUT_NAMES = {

@@ -274,7 +274,8 @@ end
 
 --- For response.lua: the next piece of the body.
 ---@param self moonwire.Connection
----@return string? data nil: the end, moonwire.Error? err
+---@return string? data nil: the end
+---@return moonwire.Error? err
 function M.pull(self, response, max)
     return pull(self, response, "fill", self.h1.next, max or PIECE)
 end

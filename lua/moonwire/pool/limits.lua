@@ -5,6 +5,16 @@ local each = pairs -- a loop over "pairs" may end early: see tools/floors.lua
 
 local limits = {}
 
+--- Numbers from 0.
+---@class moonwire.PoolLimits
+---@field max_total integer? connections at once: 256
+---@field max_per_origin integer? to one origin: 32
+---@field idle_total integer? kept without use: 64
+---@field idle_per_origin integer? 16
+---@field idle_timeout number? seconds that one is kept so: 30, or one less than the server says
+---@field max_age number? seconds that one is used at all, a tenth more or less: 600
+---@field max_requests integer? over one connection; 0: any number
+
 local DEFAULTS = {
     max_total = 256, -- open at once, all origins together
     max_per_origin = 32,
@@ -16,7 +26,7 @@ local DEFAULTS = {
 }
 
 --- Those that are given, and the defaults of the others; an unknown one raises.
----@param given table?
+---@param given moonwire.PoolLimits?
 ---@param level integer whose fault a wrong value is: 1 the caller
 ---@return table<string, number>
 function limits.new(given, level)

@@ -245,6 +245,10 @@ end
 --- Sends a whole answer. `body` is a string, a table (sent as JSON), or a function that gives the
 --- next piece and nil at the end; `opts.length` is what a function will give together (without it
 --- the body is chunked), `opts.trailers` a table or a function that gives one at the end.
+---@param status integer
+---@param body string|table|nil|fun(): string?
+---@param fields table? headers, as moonwire.headers takes them
+---@param opts {length: integer?, trailers: any, close: boolean?}?
 function Respond:__call(status, body, fields, opts)
     if type(body) == "table" then
         local kind = fields and headers.new(fields) or headers.new {}
