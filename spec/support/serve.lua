@@ -47,4 +47,46 @@ function serve.start()
     return serve.program { support.moonwire(), "-e", CODE }
 end
 
+local TLS_CODE = [[
+    local tls = { cert = os.getenv "CERT", key = os.getenv "KEY" }
+    print(require("moonwire.testing.server").start({ tls = tls }).url)
+    io.flush()
+    require("moonwire").sleep(300)
+]]
+
+--- The same over TLS.
+---@param cert string path
+---@param key string path
+---@return {kill: fun(self)} process
+---@return string url
+function serve.start_tls(cert, key)
+    return serve.program({ support.moonwire(), "-e", TLS_CODE },
+        { env = { CERT = cert, KEY = key } })
+end
+
+local UNIX_CODE = [[
+    local net = require "moonwire.net"
+    local listener = assert(net.listen { path = os.getenv "SOCKET" })
+    local text = os.getenv "TEXT"
+    text = ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#text, text)
+    print "listening"
+    io.flush()
+    net.serve(listener, function(stream)
+        while stream:read_until "\r\n\r\n" do
+            stream:write(text)
+        end
+    end)
+]]
+
+--- Starts a server on a unix socket that answers every request by one text.
+---@param text string
+---@return {kill: fun(self)} process
+---@return string path
+function serve.start_unix(text)
+    local path = support.temp_dir() .. "/socket"
+    local process = serve.program({ support.moonwire(), "-e", UNIX_CODE },
+        { env = { SOCKET = path, TEXT = text } })
+    return process, path
+end
+
 return serve
