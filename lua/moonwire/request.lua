@@ -283,6 +283,22 @@ function M.without(data, name)
     return changed(data, headers)
 end
 
+local KNOWN = { "absolute", "body", "close", "compress", "decompress", "expect", "form", "headers",
+    "json", "method", "multipart", "query", "raw_target", "target", "trailers", "upgrade", "url" }
+local is_known = {}
+for _, name in ipairs(KNOWN) do
+    is_known[name] = true
+end
+
+local function check_names(opts, level)
+    for name in each(opts) do
+        if not is_known[name] then
+            error(("unknown option '%s' (known: %s)"):format(tostring(name),
+                table.concat(KNOWN, " ")), level + 1)
+        end
+    end
+end
+
 local function check_connect(opts, level)
     if opts.url ~= nil then
         error("bad argument 'url' (CONNECT has target = \"host:port\" instead)", level + 1)
@@ -296,7 +312,9 @@ end
 local function check_opts(opts, level)
     if type(opts) ~= "table" then
         errors.argument(level + 1, "request", "table", opts)
-    elseif opts.method ~= nil and type(opts.method) ~= "string" then
+    end
+    check_names(opts, level + 1)
+    if opts.method ~= nil and type(opts.method) ~= "string" then
         errors.argument(level + 1, "method", "string", opts.method)
     elseif opts.method == "CONNECT" then
         check_connect(opts, level + 1)
@@ -427,6 +445,7 @@ function methods:with(changes)
     if not data then
         errors.argument(2, "self", "request", self)
     end
+    check_names(changes, 2)
     local body = changes.body
     if body == nil and changes.json == nil and changes.form == nil and changes.multipart == nil then
         body = data.given.body

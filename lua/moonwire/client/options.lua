@@ -47,6 +47,10 @@ local CLIENT = {
     compress = true,
 }
 local COMPAT = { obs_fold = true }
+local LIMITS = {
+    head_bytes = true, header_count = true, chunk_overhead = true, trailer_bytes = true,
+    trailer_count = true, informational = true,
+}
 
 -- What makes the request, and how it is sent.
 local CONTENT = {
@@ -173,6 +177,20 @@ local function check_compat(value, level)
     end
 end
 
+local function check_limits(value, level)
+    if value == nil then
+        return
+    end
+    errors.check(level + 1, "limits", "table", value)
+    for name, limit in each(value) do
+        if not LIMITS[name] then
+            unknown("limits." .. tostring(name), level + 1, LIMITS)
+        elseif type(limit) ~= "number" or limit < 1 then
+            errors.argument(level + 1, "limits." .. name, "number from 1", limit)
+        end
+    end
+end
+
 local function check_base_url(value, level)
     if value == nil then
         return
@@ -232,9 +250,7 @@ function options.client(opts, level)
     check_expect(opts.expect, level + 1)
     check_compat(opts.compat, level + 1)
     coding.check(opts, level + 1)
-    if opts.limits ~= nil then
-        errors.check(level + 1, "limits", "table", opts.limits)
-    end
+    check_limits(opts.limits, level + 1)
     if opts.pool ~= nil then
         errors.check(level + 1, "pool", "table", opts.pool)
     end

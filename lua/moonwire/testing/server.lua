@@ -246,6 +246,8 @@ function methods:close()
     self.closer = nil
 end
 
+local KNOWN = { host = true, port = true, handler = true, idle_timeout = true, tls = true }
+
 local M = {}
 
 ---@class moonwire.testing.ServerOptions
@@ -262,6 +264,12 @@ local M = {}
 function M.start(opts)
     opts = opts or {}
     errors.check(2, "opts", "table", opts)
+    for name in each(opts) do
+        if not KNOWN[name] then
+            error(("unknown option '%s' (known: handler host idle_timeout port tls)"):format(
+                tostring(name)), 2)
+        end
+    end
     local host = opts.host or "127.0.0.1"
     if host == "localhost" then
         host = "127.0.0.1"
