@@ -570,7 +570,7 @@ describe("client", function()
                 function() local _ = clients.new { base_url = "http://h/?x" } end },
             ["an unknown limit"] = { "unknown pool limit 'max'",
                 function() local _ = clients.new { pool = { max = 1 } } end },
-            ["an unknown word in limits"] = { "unknown option 'limits.heads' (known: chunk_overhead",
+            ["an unknown word in limits"] = { "unknown option 'limits.heads' (known: chunk",
                 function() local _ = clients.new { limits = { heads = 1 } } end },
             ["a wrong limit"] = { "bad argument 'limits.head_bytes' (number from 1",
                 function() local _ = clients.new { limits = { head_bytes = 0 } } end },

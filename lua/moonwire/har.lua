@@ -240,7 +240,25 @@ function methods:text()
     return (text:gsub('"' .. EMPTY:gsub("%p", "%%%0"):gsub("/", "\\/") .. '"', "[]"))
 end
 
---- Writes the archive, whole or not at all; its mode is 0600.
+-- Into a device or a pipe, or where a link leads to (/dev/stdout is one).
+local function write_through(path, text)
+    local file, problem = io.open(path, "wb")
+    local done = file
+    if file then
+        done, problem = file:write(text)
+        local closed, late = file:close()
+        done, problem = done and closed, problem or late
+    end
+    if not done then
+        return nil, errors.new {
+            kind = "system", message = ("the archive can't be written: %s"):format(problem),
+        }
+    end
+    return true
+end
+
+--- Writes the archive, whole or not at all; its mode is 0600. Only what isn't a regular file (a
+--- device, a pipe, a link) is written to as it is.
 ---@param path string
 ---@return true? ok, moonwire.Error? err
 function methods:save(path)
@@ -248,6 +266,10 @@ function methods:save(path)
     local text, err = self:text()
     if not text then
         return nil, err
+    end
+    local kind = core.path_kind(path)
+    if kind == "other" or kind == "link" then
+        return write_through(path, text .. "\n")
     end
     local done, code = core.replace_file(path, text .. "\n")
     if not done then

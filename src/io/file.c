@@ -28,34 +28,19 @@ write_all(int fd, const char *data, size_t len)
     return MW_OK;
 }
 
-/* The path of what is to be replaced, which the caller frees: free(). */
-static int
-find_place(const char *path, char **place)
-{
-    struct stat at;
-
-    if (lstat(path, &at) == -1 || !S_ISLNK(at.st_mode))
-        *place = strdup(path);
-    else
-        *place = realpath(path, NULL);
-    if (*place == NULL)
-        return mw_err_from_errno(errno);
-    if (stat(*place, &at) == 0 && !S_ISREG(at.st_mode)) {
-        free(*place);
-        return S_ISDIR(at.st_mode) ? mw_err_from_errno(EISDIR) : MW_EINVAL;
-    }
-    return MW_OK;
-}
-
-static int
-replace(const char *path, const char *data, size_t len)
+int
+mw_file_replace(const char *path, const char *data, size_t len)
 {
     static const char end[] = ".XXXXXX";
     size_t path_len = strlen(path);
-    char *name = mw_alloc_new(NULL, path_len + sizeof(end));
+    struct stat at;
+    char *name;
     int err;
     int fd;
 
+    if (lstat(path, &at) == 0 && !S_ISREG(at.st_mode) && !S_ISLNK(at.st_mode))
+        return S_ISDIR(at.st_mode) ? mw_err_from_errno(EISDIR) : MW_EINVAL;
+    name = mw_alloc_new(NULL, path_len + sizeof(end));
     if (name == NULL)
         return MW_ENOMEM;
     memcpy(name, path, path_len);
@@ -75,18 +60,5 @@ replace(const char *path, const char *data, size_t len)
 
 done:
     mw_alloc_free(name);
-    return err;
-}
-
-int
-mw_file_replace(const char *path, const char *data, size_t len)
-{
-    char *place;
-    int err = find_place(path, &place);
-
-    if (err != MW_OK)
-        return err;
-    err = replace(place, data, len);
-    free(place);
     return err;
 }

@@ -610,8 +610,8 @@ local PublicSuffixes = {}
 ---@return string? name nil: it is a public suffix itself
 function PublicSuffixes:registered(name) end
 
---- Makes `data` the content of a file, of mode 0600, at once for whoever reads it. Of a link the
---- file that it leads to is replaced.
+--- Makes `data` the content of a file, of mode 0600, at once for whoever reads it. A link is
+--- replaced, not what it leads to.
 ---@param path string
 ---@param data string
 ---@return true? done
