@@ -25,6 +25,17 @@ local function places(url, bad)
         ["Cookie"] = { "GET", url, { headers = { Cookie = "a=b" .. tail } } },
         ["User-Agent"] = { "GET", url, { headers = { ["User-Agent"] = "me" .. tail } } },
         ["the protocols of an upgrade"] = { "GET", url, { upgrade = "foo" .. tail } },
+        ["a cookie's name"] = { "GET", url, { cookies = { ["a" .. tail] = "b" } } },
+        ["a cookie's value"] = { "GET", url, { cookies = { a = "b" .. tail } } },
+        ["a part's type"] = { "POST", url,
+            { multipart = { { name = "a", value = "b", content_type = "c/d" .. tail } } } },
+        ["a part's header"] = { "POST", url,
+            { multipart = { { name = "a", value = "b", headers = { X = "c" .. tail } } } } },
+        ["a header for the proxy"] = { "GET", url,
+            { proxy = { url = "http://127.0.0.1:1", headers = { X = "b" .. tail } } } },
+        ["the trace"] = { "GET", url, { traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-"
+            .. "00f067aa0ba902b7-01" .. tail } },
+        ["a coding"] = { "POST", url, { body = "x", compress = "gzip" .. tail } },
         ["a body's content type"] = { "POST", url,
             { body = bodies.string("x", { content_type = "text/plain" .. tail }) } },
     }
@@ -89,6 +100,26 @@ local cases = {
             end
             pcall(w.client.get, w.client, w.url .. "/hostile", { headers = { X = value } })
             assert.is_nil(seen and seen:find(EVIL, 1, true))
+        end,
+    },
+    {
+        "line ends in a part's names are written as browsers do, and end no line", row = 38,
+        play = function(w)
+            local body
+            w:begin()
+            w.script = function(peer)
+                body = peer:read_body()
+                return peer:write(kit.reply "Content-Length: 0")
+            end
+            assert(w.client:post(w.url .. "/hostile", {
+                multipart = { {
+                    name = 'a"\r\n' .. EVIL, filename = "b\r\n" .. EVIL, value = "c",
+                } },
+            }))
+            w:finish()
+            assert.is_nil(body:find("\n" .. EVIL, 1, true), body)
+            assert.truthy(body:find('name="a%22%0D%0A' .. EVIL .. '"', 1, true), body)
+            assert.truthy(body:find('filename="b%0D%0A' .. EVIL .. '"', 1, true), body)
         end,
     },
 }
