@@ -74,11 +74,14 @@ describe("a response", function()
             local expected = { total = 2, first_byte = 2, reused = false, dns = 0, connect = 0,
                 tls = 0 }
             expected.queued, expected.retries, expected.redirects = 0, 0, 0
+            expected.bytes_sent = #wire.request().head:bytes()
+            expected.bytes_received, expected.body_sent, expected.body_received = #OK - 2, 0, 3
+            expected.requests = 1
             expected.connection, expected.remote = connection.id, "127.0.0.1:80"
             assert.same(expected, response.timing)
             assert(response:discard())
             m:advance(10)
-            expected.total = 5
+            expected.total, expected.bytes_received, expected.body_received = 5, #OK, 5
             assert.same(expected, response.timing)
         end)
     end)

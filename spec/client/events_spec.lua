@@ -173,6 +173,29 @@ describe("res.timing", function()
     end)
 end)
 
+describe("the bytes in res.timing", function()
+    it("are those of the last exchange of a connection", function()
+        with_client(nil, function(client, m)
+            local first = assert(client:post("http://h/", { body = "12345" }))
+            local size = #first.request.head:bytes()
+            local timing = first.timing
+            assert.same({ size + 5, 5, #world.OK, 2, 1 }, { timing.bytes_sent, timing.body_sent,
+                timing.bytes_received, timing.body_received, timing.requests })
+            m:advance(1)
+            local second = assert(client:get "http://h/")
+            assert.is_nil(first.timing.bytes_sent)
+            assert.equal(0, second.timing.body_sent)
+            assert.equal(2, second.timing.requests)
+        end)
+    end)
+
+    it("are not there of a response that came over none", function()
+        testing.with(testing.transport():on("GET", "/", { body = "made" }), function()
+            assert.is_nil(assert(http.get "http://h.test/").timing.bytes_sent)
+        end)
+    end)
+end)
+
 describe("traceparent", function()
     local PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
 

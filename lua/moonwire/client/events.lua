@@ -153,19 +153,6 @@ function events.emit(supply, name, event)
     end
 end
 
--- Bytes of a response's exchange, its head and framing included: sent and received. Nil where it
--- came over no connection, or the host has that again.
-local function wire_bytes(response)
-    local h1 = response.facts.connection.h1
-    local received, sent = 0, 0
-    if h1 then
-        received, sent = h1:last_bytes()
-    end
-    if received > 0 then
-        return sent, received
-    end
-end
-
 local function watch_body(supply, id, response)
     local bytes = 0
     tap.on(response, function(piece)
@@ -175,10 +162,11 @@ local function watch_body(supply, id, response)
         if problem == "left" then
             problem = nil
         end
-        local sent, received = wire_bytes(response)
+        local timing = response.timing
         events.emit(supply, "finish", {
-            id = id, response = response, bytes = bytes, sent = sent, received = received,
-            err = problem, complete = response.finished and true or false,
+            id = id, response = response, bytes = bytes, sent = timing.bytes_sent,
+            received = timing.bytes_received, err = problem,
+            complete = response.finished and true or false,
         })
     end)
 end

@@ -15,6 +15,12 @@ local decoding = require "moonwire.response.decoding"
 ---@field redirects integer
 ---@field connection integer? number of the connection in this Lua state
 ---@field remote string? the other side: "127.0.0.1:80"
+---@field bytes_sent integer? of the exchange, head and framing included; like the next four it is
+---  there until another request goes over the connection
+---@field bytes_received integer?
+---@field body_sent integer? of these
+---@field body_received integer? of these, as they came
+---@field requests integer? that the connection had served then, with this one
 ---@field reused boolean the connection had served another request before; then the rest is 0
 ---@field dns number until there was an address to connect to
 ---@field connect number from then on until there was a connection
@@ -100,10 +106,26 @@ function fields.tls(self)
     return self.facts.carrier.tls
 end
 
+-- What its connection says of the exchange, as long as that is its last one.
+local function add_bytes(timing, self)
+    local connection = self.facts.connection
+    local h1 = connection.h1
+    if not h1 or connection.started ~= self.started then
+        return timing
+    end
+    local received, sent, body_received, body_sent = h1:last_bytes()
+    if received > 0 then -- else the host has the connection again
+        timing.bytes_sent, timing.bytes_received = sent, received
+        timing.body_sent, timing.body_received = body_sent, body_received
+        timing.requests = connection.requests
+    end
+    return timing
+end
+
 function fields.timing(self)
     local facts = self.facts
     local opening = not facts.reused and facts.carrier.timing or REUSED
-    return {
+    return add_bytes({
         total = (self.finished or facts.carrier.backend:now()) - self.started,
         first_byte = self.first_byte - self.started,
         queued = self.started - (self.asked or self.started),
@@ -115,7 +137,7 @@ function fields.timing(self)
         dns = opening.dns,
         connect = opening.connect,
         tls = opening.tls or 0,
-    }
+    }, self)
 end
 
 return fields
