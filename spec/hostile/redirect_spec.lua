@@ -147,6 +147,44 @@ describe("redirects, row 36: to another origin", function()
         end)
     end)
 
+    it("another origin is shown no certificate of ours, nor is the first one again", function()
+        support.in_loop(function()
+            folder:issue("me", { by = "root" })
+            local served = {
+                cert = folder:path "server.pem", key = folder:path "server.key",
+                ca_file = folder:path "root.pem", -- it wants one
+            }
+            local here = assert(server.start { tls = served })
+            local there = assert(server.start { tls = served })
+            local open = assert(server.start {
+                tls = { cert = served.cert, key = served.key },
+            })
+            here:on("/there", function(_, respond)
+                respond(302, "", { Location = there.url .. "/get" })
+            end)
+            here:on("/round", function(_, respond)
+                respond(302, "", { Location = open.url .. "/back" })
+            end)
+            open:on("/back", function(_, respond)
+                respond(302, "", { Location = here.url .. "/get" })
+            end)
+            local client = clients.new { pool = { idle_per_origin = 0 }, tls = {
+                ca_file = served.ca_file, cert = folder:path "me.pem", key = folder:path "me.key",
+            } }
+            assert.equal(200, assert(client:get(here.url .. "/get")).status)
+            assert.equal(200, assert(client:get(there.url .. "/get")).status)
+            for _, path in ipairs { "/there", "/round" } do
+                local response, err = client:get(here.url .. path)
+                assert.is_nil(response, path)
+                assert.truthy(err.kind == "tls" or err.kind == "closed", tostring(err))
+            end
+            client:close()
+            for _, one in ipairs { here, there, open } do
+                one:close()
+            end
+        end)
+    end)
+
     it("another scheme sees none, and https is not left", function()
         support.in_loop(function()
             local plain = assert(server.start())
