@@ -100,7 +100,7 @@ each_of(originals, NO_ADDRESS, "spec/client/key_spec.lua: connections are ", {
 each_of(originals, NO_ADDRESS, "spec/client_spec.lua: client ", {
     "keeps the dot of the DNS root for the lookup alone",
 })
-each_of(originals, NGINX_POOL, "spec/client/auth_spec.lua: digest auth ", {
+each_of(originals, NGINX_POOL, "spec/client/digest_spec.lua: digest auth ", {
     "asks before it sends a body that goes only once",
 })
 each_of(originals, IN_CONF, "spec/client/key_spec.lua: connections are kept apart by ", {

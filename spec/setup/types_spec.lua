@@ -123,11 +123,15 @@ describe("the annotations", function()
         end
     end
 
-    local function described(file, object)
+    local META = { files["lua/moonwire/_meta/core.lua"], files["lua/moonwire/_meta/files.lua"] }
+
+    local function described(object)
         local names = {}
-        for _, f in ipairs(file.functions) do
-            if f.object == object then
-                names[f.name] = true
+        for _, file in ipairs(META) do
+            for _, f in ipairs(file.functions) do
+                if f.object == object then
+                    names[f.name] = true
+                end
             end
         end
         return names
@@ -144,16 +148,20 @@ describe("the annotations", function()
     end
 
     it("of the C classes say exactly what they have", function()
-        local file = files["lua/moonwire/_meta/core.lua"]
-        local wrong, count = {}, 0
-        for variable, class in pairs(file.class_of) do
+        local wrong, count, class_of = {}, 0, {}
+        for _, file in ipairs(META) do
+            for variable, class in pairs(file.class_of) do
+                class_of[variable] = class
+            end
+        end
+        for variable, class in pairs(class_of) do
             if variable ~= "core" then
-                local methods, names = {}, described(file, variable)
+                local methods, names = {}, described(variable)
                 for name in pairs(methods_of(class)) do
                     methods[name] = true
                 end
                 if variable == "Tls" then -- which has those of an open Tcp that make sense for it
-                    for name in pairs(described(file, "Tcp")) do
+                    for name in pairs(described("Tcp")) do
                         names[name] = names[name] or methods[name]
                     end
                 end
@@ -165,7 +173,7 @@ describe("the annotations", function()
         for name, value in pairs(core) do
             functions[name] = type(value) == "function" or nil
         end
-        compare(functions, described(file, "core"), "moonwire.core", wrong)
+        compare(functions, described("core"), "moonwire.core", wrong)
         table.sort(wrong)
         report(wrong)
         assert.equal(14, count)

@@ -5,7 +5,10 @@ local stand_in = require "spec.support.stand_in"
 local suite = require "spec.support.suite"
 local support = require "spec.support"
 
-local COPIED = { ["spec.support.wire"] = true, ["spec.support.mock_client"] = true }
+local COPIED = {
+    ["spec.support.wire"] = true, ["spec.support.mock_client"] = true,
+    ["spec.support.asking"] = true, ["spec.support.caching"] = true,
+}
 
 local M = {}
 

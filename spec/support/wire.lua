@@ -101,4 +101,30 @@ function M.over(script, body, opts)
     return log
 end
 
+-- A response whose head comes alone and whose body follows in the given pieces, then EOF if more
+-- was promised.
+function M.responding(pieces, body, opts, request_opts)
+    local length = #table.concat(pieces)
+    local script = { M.ASKED,
+        { send = ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"):format(opts.length or length) } }
+    for _, piece in ipairs(pieces) do
+        script[#script + 1] = { delay = 0.001 }
+        script[#script + 1] = { send = piece }
+    end
+    if opts.length and not opts.open then
+        script[#script + 1] = { eof = true }
+    end
+    return M.over(script, function(connection, peer, m)
+        local response = assert(connection:request(M.request(), request_opts))
+        body(response, connection, peer, m)
+    end)
+end
+
+function M.is_failure(kind, value, err)
+    assert.is_nil(value)
+    assert.is_true(errors.is(err), tostring(err))
+    assert.equal(kind, err.kind, tostring(err))
+    return err
+end
+
 return M
